@@ -1,0 +1,197 @@
+# CPA Manager: one Makefile for everything.  `make help` lists the targets.
+#
+# Objects of a variant live below build/<variant>/; the programs of the
+# release variant are linked to build/ itself, where everything else looks.
+
+.DEFAULT_GOAL := all
+include config.mk
+
+VERSION := $(shell cat VERSION)
+B := build/$(VARIANT)
+GEN := build/gen
+Q := $(if $(V),,@)
+
+# ---- sources -------------------------------------------------------------
+
+LIB_SRC := $(sort $(wildcard lib/*.c lib/model/*.c))
+LIB_CXX := $(sort $(wildcard lib/*.cc))
+FCGI_SRC := $(sort $(wildcard fcgi/*.c))
+COLLECTORD_SRC := $(sort $(wildcard collectord/*.c))
+CTL_SRC := $(sort $(wildcard ctl/*.c))
+UNIT_SRC := $(sort $(wildcard tests/unit/t_*.c))
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/f_*.c))
+SQL_SRC := $(sort $(wildcard sql/*.sql))
+SCHEMA_SRC := $(sort $(wildcard sql/schema/*.sql))
+
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(LIB_CXX:%.cc=$(B)/%.o) $(B)/gen/sql_text.o
+FCGI_OBJ := $(FCGI_SRC:%.c=$(B)/%.o)
+COLLECTORD_OBJ := $(COLLECTORD_SRC:%.c=$(B)/%.o)
+CTL_OBJ := $(CTL_SRC:%.c=$(B)/%.o)
+# unit tests and fuzzers reach into the programs as well, all but their mains
+PART_OBJ := $(filter-out %/main.o,$(FCGI_OBJ) $(COLLECTORD_OBJ) $(CTL_OBJ))
+UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/unit/%)
+FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(B)/fuzz/%)
+PROGRAMS := $(B)/cpa-manager.fcgi $(B)/collectord $(B)/cpactl
+
+# ---- flags ---------------------------------------------------------------
+
+PKGS := jansson libcurl sqlite3 openssl libzstd libpcre2-8 double-conversion
+# double-conversion ships no .pc file
+PKG_NAMES := $(filter-out double-conversion,$(PKGS))
+PKG_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(PKG_NAMES) fcgi)
+LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(PKG_NAMES)) -ldouble-conversion -lm
+FCGI_LIBS = $(shell $(PKG_CONFIG) --libs fcgi)
+CMOCKA_LIBS = $(shell $(PKG_CONFIG) --libs cmocka)
+
+# probes that need a compiler are asked once and remembered
+PROBE := build/probe-$(notdir $(CC))-$(VARIANT).mk
+ifeq ($(filter clean help deps deps-test install-deps uninstall,$(MAKECMDGOALS)),)
+-include $(PROBE)
+endif
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
+	-Wmissing-prototypes -Wformat=2 -Wundef -Wcast-qual -Wwrite-strings \
+	-Wvla $(PROBED_WARN)
+ifeq ($(WERROR),yes)
+WARN += -Werror
+endif
+BASE := -std=c11 -D_GNU_SOURCE -Ilib -I$(GEN) -I. $(PKG_CFLAGS) \
+	-DCPA_MANAGER_VERSION='"$(VERSION)"'
+HARDEN := -fPIE -fno-delete-null-pointer-checks -fno-strict-overflow \
+	-fno-common -fno-omit-frame-pointer $(PROBED_HARDEN)
+LINK := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--as-needed \
+	-pthread
+
+FORTIFY := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+SAN_release :=
+SAN_debug :=
+SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+SAN_tsan := -fsanitize=thread
+SAN_fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+OPT_release := -O2 -g $(FORTIFY)
+OPT_debug := -O0 -g3
+OPT_asan := -O1 -g -U_FORTIFY_SOURCE
+OPT_tsan := -O1 -g -U_FORTIFY_SOURCE
+OPT_fuzz := -O1 -g -U_FORTIFY_SOURCE
+ifeq ($(VARIANT),fuzz)
+CC := clang
+CXX := clang++
+endif
+
+ALL_CFLAGS = $(BASE) $(OPT_$(VARIANT)) $(SAN_$(VARIANT)) $(HARDEN) $(WARN) \
+	-pthread $(CFLAGS)
+ALL_CXXFLAGS = -std=c++17 -Ilib $(OPT_$(VARIANT)) $(SAN_$(VARIANT)) $(HARDEN) \
+	-Wall -Wextra -fno-exceptions -fno-rtti $(CXXFLAGS)
+ALL_LDFLAGS = $(LINK) $(SAN_$(VARIANT)) $(LDFLAGS)
+
+# ---- what people call ----------------------------------------------------
+
+.PHONY: all programs run test bench lint format check-unit check-web \
+	check-fault check-panel check-fuzz fuzz install uninstall clean help deps deps-test
+
+all: programs panel-page ## build the programs and the page
+
+programs: $(PROGRAMS)
+ifeq ($(VARIANT),release)
+	$(Q)ln -sf release/cpa-manager.fcgi release/collectord release/cpactl build/
+endif
+
+run: deps ## install what is missing, build, serve on 127.0.0.1:18317 (DEMO=1: with made-up traffic)
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(PYTHON) tools/stack $(if $(DEMO),--demo) $(RUN_ARGS)
+
+test: deps-test ## install what tests need, build all variants, run everything
+	$(Q)tests/run-all
+
+deps: ## name and install the Debian packages that building and running need
+	$(Q)tools/deps run
+
+deps-test: ## the same for the tests
+	$(Q)tools/deps test
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@echo '  settings stand in config.mk: VARIANT, CC, CFLAGS, PREFIX, DEPS=no, V=1'
+
+clean: ## remove everything built
+	rm -rf build panel/node_modules tests/panel/node_modules
+
+# ---- programs ------------------------------------------------------------
+
+$(B)/cpa-manager.fcgi: $(FCGI_OBJ) $(B)/libcpam.a
+	@echo "  LINK $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(FCGI_OBJ) $(B)/libcpam.a $(LIB_LIBS) $(FCGI_LIBS)
+
+$(B)/collectord: $(COLLECTORD_OBJ) $(B)/libcpam.a
+	@echo "  LINK $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(COLLECTORD_OBJ) $(B)/libcpam.a $(LIB_LIBS)
+
+$(B)/cpactl: $(CTL_OBJ) $(B)/libcpam.a
+	@echo "  LINK $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(CTL_OBJ) $(B)/libcpam.a $(LIB_LIBS)
+
+$(B)/libcpam.a: $(LIB_OBJ)
+	@echo "  AR   $@"
+	$(Q)rm -f $@ && $(AR) rcs $@ $(LIB_OBJ)
+
+$(B)/%.o: %.c $(PROBE) | $(GEN)/sql.h
+	@mkdir -p $(@D)
+	@echo "  CC   $<"
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/%.o: %.cc $(PROBE)
+	@mkdir -p $(@D)
+	@echo "  CXX  $<"
+	$(Q)$(CXX) $(ALL_CXXFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/gen/sql_text.o: $(GEN)/sql_text.c $(GEN)/sql.h $(PROBE)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Wno-overlength-strings -MMD -MP -c -o $@ $<
+
+# Statements and schema become C: an enum, the numbers of their parameters,
+# and two tables of text.
+$(GEN)/sql.h: $(SQL_SRC) $(SCHEMA_SRC) tools/sql2c.awk
+	@mkdir -p $(GEN)
+	@echo "  SQL  $@"
+	$(Q)awk -v mode=header -f tools/sql2c.awk $(SQL_SRC) $(SCHEMA_SRC) >$@.tmp && mv $@.tmp $@
+
+$(GEN)/sql_text.c: $(SQL_SRC) $(SCHEMA_SRC) tools/sql2c.awk
+	@mkdir -p $(GEN)
+	$(Q)awk -v mode=text -f tools/sql2c.awk $(SQL_SRC) $(SCHEMA_SRC) >$@.tmp && mv $@.tmp $@
+
+# ---- tests ---------------------------------------------------------------
+
+unit: $(UNIT_BIN)
+.PHONY: unit
+
+$(B)/unit/%: tests/unit/%.c $(PART_OBJ) $(B)/libcpam.a
+	@mkdir -p $(@D)
+	@echo "  TEST $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d -Itests/lib $(ALL_LDFLAGS) -o $@ $< \
+	    $(PART_OBJ) $(B)/libcpam.a $(LIB_LIBS) $(FCGI_LIBS) $(CMOCKA_LIBS)
+
+fuzzers: $(FUZZ_BIN)
+.PHONY: fuzzers
+
+# In the fuzz variant a target is driven by libFuzzer; in every other one by
+# tests/fuzz/replay.c, which feeds it the files it is given.
+ifeq ($(VARIANT),fuzz)
+FUZZ_MAIN := -fsanitize=fuzzer
+else
+FUZZ_MAIN := tests/fuzz/replay.c
+endif
+$(B)/fuzz/%: tests/fuzz/%.c $(PART_OBJ) $(B)/libcpam.a
+	@mkdir -p $(@D)
+	@echo "  FUZZ $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(FUZZ_MAIN) \
+	    $(PART_OBJ) $(B)/libcpam.a $(LIB_LIBS) $(FCGI_LIBS)
+
+# ---- probes --------------------------------------------------------------
+
+$(PROBE): Makefile config.mk tools/probe-flags
+	@mkdir -p build
+	$(Q)CC='$(CC)' tools/probe-flags '$(VARIANT)' >$@.tmp && mv $@.tmp $@
+
+
+-include $(LIB_OBJ:.o=.d) $(FCGI_OBJ:.o=.d) $(COLLECTORD_OBJ:.o=.d) $(CTL_OBJ:.o=.d) \
+	$(UNIT_BIN:=.d) $(FUZZ_BIN:=.d)
