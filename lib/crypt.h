@@ -63,8 +63,10 @@ int data_key_load(const char *path, struct data_key *k, struct err *e)
     ATTR_USE_RESULT;
 
 /*
- * Make a new key file, mode 0600, never over an existing one, durable before
- * the call returns; k receives the key.
+ * Make a new key file, mode 0600 (0640 in a directory that is shared with a
+ * group, 2770), never over an existing one, durable before the call returns;
+ * k receives the key.  When another process made the file first, k receives
+ * that one's key.
  */
 int data_key_create(const char *path, struct data_key *k, struct err *e)
     ATTR_USE_RESULT;
