@@ -47,6 +47,7 @@ struct http_call {
 
 struct http_answer {
 	int status;          /* 0: no answer */
+	bool sent;           /* the request, or part of it, left us */
 	char reason[64];     /* "Unauthorized" */
 	struct buf body;     /* collected; with a sink: the first 64 KiB unless 2xx */
 	char cpa_version[64];
