@@ -110,27 +110,47 @@ test_server_run(void *arg)
 	return NULL;
 }
 
+/* A listening socket on a free port of 127.0.0.1. */
+static inline int
+test_listener(int *port, int backlog)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	socklen_t n = sizeof a;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (fd == -1 || bind(fd, (struct sockaddr *)&a, sizeof a) == -1 ||
+	    listen(fd, backlog) == -1 ||
+	    getsockname(fd, (struct sockaddr *)&a, &n) == -1) {
+		perror("test server");
+		abort();
+	}
+	*port = ntohs(a.sin_port);
+	return fd;
+}
+
+/* A port that nobody listens on: bound once, closed again. */
+static inline int
+test_free_port(void)
+{
+	int port, fd = test_listener(&port, 1);
+
+	close(fd);
+	return port;
+}
+
 static inline void
 test_server_start(
     struct test_server *s, bool (*answer)(struct test_server *s, int fd))
 {
-	struct sockaddr_in a = { .sin_family = AF_INET };
-	socklen_t n = sizeof a;
-
 	memset(s, 0, sizeof *s);
 	s->answer = answer;
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (s->listener == -1 ||
-	    bind(s->listener, (struct sockaddr *)&a, sizeof a) == -1 ||
-	    listen(s->listener, 16) == -1 ||
-	    getsockname(s->listener, (struct sockaddr *)&a, &n) == -1 ||
-	    pipe(s->stop) == -1 ||
+	s->listener = test_listener(&s->port, 16);
+	if (pipe(s->stop) == -1 ||
 	    pthread_create(&s->thread, NULL, test_server_run, s) != 0) {
 		perror("test server");
 		abort();
 	}
-	s->port = ntohs(a.sin_port);
 }
 
 static inline void
