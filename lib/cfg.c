@@ -622,7 +622,8 @@ check_admin_key(const struct cfg *c, struct err *e)
 	if (c->admin_key == NULL)
 		return 0;
 	for (; rest.n > 0; characters++) {
-		int n = utf8_next(rest, NULL);
+		uint32_t code;
+		int n = utf8_next(rest, &code);
 
 		n = n > 0 ? n : 1;
 		rest.p += n;
