@@ -341,7 +341,8 @@ key_file_made_and_read(void **state)
 	assert_int_equal(st.st_mode & 07777, 0700);
 
 	assert_int_equal(data_key_load(path, &loaded, &e), 0);
-	assert_memory_equal(made.settings, loaded.settings, sizeof made.settings);
+	assert_memory_equal(
+	    made.settings, loaded.settings, sizeof made.settings);
 
 	/* the second starter gets the first one's key */
 	assert_int_equal(data_key_create(path, &again, &e), 0);
