@@ -335,17 +335,15 @@ set_from_file(struct loading *l, const struct setting *s, struct err *e)
 		return 1;
 	}
 	case BOOL:
-		return json_in_bool(l->file, s->key, s->key, field(l, s), e) ==
-			       0 ?
-			   1 :
-			   -1;
+		if (json_in_bool(l->file, s->key, s->key, field(l, s), e) != 0)
+			return -1;
+		return 1;
 	case SWITCH:
 		sw = field(l, s);
 		sw->from_file = true;
-		return json_in_bool(l->file, s->key, s->key, &sw->value, e) ==
-			       0 ?
-			   1 :
-			   -1;
+		if (json_in_bool(l->file, s->key, s->key, &sw->value, e) != 0)
+			return -1;
+		return 1;
 	case LIST:
 		if (json_in_strings(l->file, s->key, s->key, &l->c->arena,
 			&items, &n, &present, e) != 0 ||
