@@ -1,0 +1,160 @@
+/*
+ * Schema: numbered steps, applied in one transaction by whoever starts first.
+ * user_version is the number of the newest step; a database that is not ours
+ * is left as it is.
+ */
+#include "db_impl.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#define WAL_TRIES 500 /* of 10 ms */
+
+/* The single number that a pragma or a count answers. */
+static int
+one_number(struct db *db, sqlite3_stmt *st, int64_t *out, struct err *e)
+{
+	int rc;
+
+	if (st == NULL || (rc = db_step(db, st, e)) < 0)
+		return -1;
+	*out = rc == 1 ? db_col_i64(st, 0) : 0;
+	db_reset(st);
+	return 0;
+}
+
+static int
+table_exists(struct db *db, const char *name, bool *exists, struct err *e)
+{
+	sqlite3_stmt *st = db_stmt(db, SQL_meta_table_exists, e);
+	int64_t n;
+
+	if (st == NULL)
+		return -1;
+	db_bind_str(st, P_meta_table_exists_name, str_of(name));
+	if (one_number(db, st, &n, e) != 0)
+		return -1;
+	*exists = n != 0;
+	return 0;
+}
+
+/*
+ * Whose database is it?  *version is ours, 0 for an empty file; anything
+ * foreign or newer fails.
+ */
+static int
+judge(struct db *db, int64_t *version, struct err *e)
+{
+	const char *path = sqlite3_db_filename(db->handle, "main");
+	bool reference, settings;
+	int64_t app;
+
+	if (one_number(db, db_stmt(db, SQL_meta_application_id, e), &app, e) !=
+		0 ||
+	    one_number(
+		db, db_stmt(db, SQL_meta_user_version, e), version, e) != 0 ||
+	    table_exists(db, "usage_events", &reference, e) != 0 ||
+	    table_exists(db, "settings", &settings, e) != 0)
+		return -1;
+	if (app != DB_APPLICATION_ID && reference)
+		return fail_code(e, ERR_UNAVAILABLE, "foreign_database",
+		    "%s belongs to CPA Manager Plus and was left as it is; "
+		    "give this server a data directory of its own and move "
+		    "the data in with: cpactl --data NEW migrate --from OLD",
+		    path);
+	if (app != DB_APPLICATION_ID &&
+	    (app != 0 || *version != 0 || settings))
+		return fail_code(e, ERR_UNAVAILABLE, "foreign_database",
+		    "%s is a database of another program and was left as it "
+		    "is; choose another data directory",
+		    path);
+	if (*version > SCHEMA_VERSION)
+		return fail_code(e, ERR_UNAVAILABLE, "newer_database",
+		    "%s was made by a newer version (schema %lld, this "
+		    "program knows %d); install that version again or "
+		    "restore a backup",
+		    path, (long long)*version, SCHEMA_VERSION);
+	return 0;
+}
+
+int
+db_schema_check(struct db *db, struct err *e)
+{
+	int64_t version;
+
+	if (judge(db, &version, e) != 0)
+		return -1;
+	if (version < SCHEMA_VERSION)
+		return fail(e, ERR_UNAVAILABLE,
+		    "database has schema %lld, this program needs %d; start "
+		    "collectord or the application to bring it up to date",
+		    (long long)version, SCHEMA_VERSION);
+	return 0;
+}
+
+/*
+ * What must be decided before the first page is written.  On a file that has
+ * pages already these do nothing.
+ */
+static int
+prepare_file(struct db *db, struct err *e)
+{
+	const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
+
+	/*
+	 * SQLite does not wait by itself for the change to WAL: two programs
+	 * that start on an empty directory meet here.
+	 */
+	for (int i = 1;; i++) {
+		if (db_exec_text(db,
+			"PRAGMA page_size = 4096;"
+			"PRAGMA auto_vacuum = INCREMENTAL;"
+			"PRAGMA journal_mode = WAL;",
+			"prepare", e) == 0)
+			return 0;
+		if ((sqlite3_errcode(db->handle) & 0xff) != SQLITE_BUSY ||
+		    i == WAL_TRIES)
+			return -1;
+		nanosleep(&pause, NULL);
+	}
+}
+
+static int
+apply(struct db *db, int64_t from, struct err *e)
+{
+	char text[96];
+
+	for (int64_t i = from; i < SCHEMA_VERSION; i++)
+		if (db_exec_text(db, schema_text[i], "schema", e) != 0)
+			return fail_prefix(e, "step %lld", (long long)(i + 1));
+	snprintf(text, sizeof text,
+	    "PRAGMA application_id = %d; PRAGMA user_version = %d;",
+	    DB_APPLICATION_ID, SCHEMA_VERSION);
+	return db_exec_text(db, text, "schema", e);
+}
+
+int
+db_migrate(struct db *db,
+    int (*after)(struct db *db, int from_version, void *arg, struct err *e),
+    void *arg, struct err *e)
+{
+	int64_t version;
+
+	if (judge(db, &version, e) != 0)
+		return -1;
+	if (version == SCHEMA_VERSION)
+		return 0;
+	if (prepare_file(db, e) != 0 || db_begin(db, e) != 0)
+		return -1;
+	/* another program may have done it while we waited */
+	if (judge(db, &version, e) != 0)
+		goto fail;
+	if (version < SCHEMA_VERSION &&
+	    (apply(db, version, e) != 0 ||
+		(after != NULL && after(db, (int)version, arg, e) != 0)))
+		goto fail;
+	return db_commit(db, e);
+fail:
+	db_rollback(db);
+	return -1;
+}
