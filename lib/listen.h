@@ -29,6 +29,6 @@ int listen_adopt(struct err *e) ATTR_USE_RESULT;
  * descriptor; the caller closes it and, if it wants to, unlinks the path.
  * Call before any thread starts: it changes the umask for a moment.
  */
-int listen_unix(const char *path, struct err *e) ATTR_NONNULL ATTR_USE_RESULT;
+int listen_unix(const char *path, struct err *e) ATTR_USE_RESULT;
 
 #endif
