@@ -23,10 +23,12 @@ FUZZ_SRC := $(sort $(wildcard tests/fuzz/f_*.c))
 SQL_SRC := $(sort $(wildcard sql/*.sql))
 SCHEMA_SRC := $(sort $(wildcard sql/schema/*.sql))
 
-LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(LIB_CXX:%.cc=$(B)/%.o) $(B)/gen/sql_text.o
-FCGI_OBJ := $(FCGI_SRC:%.c=$(B)/%.o)
-COLLECTORD_OBJ := $(COLLECTORD_SRC:%.c=$(B)/%.o)
-CTL_OBJ := $(CTL_SRC:%.c=$(B)/%.o)
+# objects stand apart: the programs have the names of their folders
+O := $(B)/obj
+LIB_OBJ := $(LIB_SRC:%.c=$(O)/%.o) $(LIB_CXX:%.cc=$(O)/%.o) $(O)/gen/sql_text.o
+FCGI_OBJ := $(FCGI_SRC:%.c=$(O)/%.o)
+COLLECTORD_OBJ := $(COLLECTORD_SRC:%.c=$(O)/%.o)
+CTL_OBJ := $(CTL_SRC:%.c=$(O)/%.o)
 # unit tests and fuzzers reach into the programs as well, all but their mains
 PART_OBJ := $(filter-out %/main.o,$(FCGI_OBJ) $(COLLECTORD_OBJ) $(CTL_OBJ))
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/unit/%)
@@ -134,17 +136,17 @@ $(B)/libcpam.a: $(LIB_OBJ)
 	@echo "  AR   $@"
 	$(Q)rm -f $@ && $(AR) rcs $@ $(LIB_OBJ)
 
-$(B)/%.o: %.c $(PROBE) | $(GEN)/sql.h
+$(O)/%.o: %.c $(PROBE) | $(GEN)/sql.h
 	@mkdir -p $(@D)
 	@echo "  CC   $<"
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/%.o: %.cc $(PROBE)
+$(O)/%.o: %.cc $(PROBE)
 	@mkdir -p $(@D)
 	@echo "  CXX  $<"
 	$(Q)$(CXX) $(ALL_CXXFLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/gen/sql_text.o: $(GEN)/sql_text.c $(GEN)/sql.h $(PROBE)
+$(O)/gen/sql_text.o: $(GEN)/sql_text.c $(GEN)/sql.h $(PROBE)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-overlength-strings -MMD -MP -c -o $@ $<
 

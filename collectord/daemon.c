@@ -61,7 +61,7 @@ set_text(char *to, size_t size, const char *text)
 {
 	if (text == NULL || strcmp(to, text) == 0)
 		return false;
-	snprintf(to, size, "%s", text);
+	text_set(to, size, text);
 	return true;
 }
 

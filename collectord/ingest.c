@@ -142,7 +142,7 @@ refuse_rest(struct ingest *in, struct str rest, const char *reason,
 {
 	in->element++;
 	add_dead(in, rest, reason);
-	snprintf(result->problem, sizeof result->problem, "%s", reason);
+	text_set(result->problem, sizeof result->problem, reason);
 	in->over = true;
 }
 

@@ -211,7 +211,7 @@ main(int argc, char **argv)
 	log_open("collectord", o.debug ? LOG_DEBUG : LOG_INFO);
 	d.data_dir = o.data_dir;
 	pthread_mutex_init(&d.lock, NULL);
-	snprintf(d.state.collector, sizeof d.state.collector, "starting");
+	text_set(d.state.collector, sizeof d.state.collector, "starting");
 	if (cfg_load(&d.cfg, o.data_dir, &e) != 0) {
 		fprintf(stderr, "collectord: %s\n", e.text);
 		return 1;

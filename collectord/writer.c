@@ -40,7 +40,7 @@ struct writer {
 	struct stat file;         /* the database's: has it been replaced? */
 
 	struct collector_state state;
-	char trouble[512];        /* of the writer itself, "" : none */
+	char trouble[480];        /* of the writer itself, "" : none */
 	bool changed;             /* the row is out of date */
 	unsigned told;            /* version of the reader's state in it */
 	int64_t written_ms;
@@ -51,7 +51,7 @@ trouble(struct writer *w, const char *text)
 {
 	if (strcmp(w->trouble, text) == 0)
 		return;
-	snprintf(w->trouble, sizeof w->trouble, "%s", text);
+	text_set(w->trouble, sizeof w->trouble, text);
 	w->changed = true;
 	if (text[0] != '\0') {
 		log_write(LOG_ERROR, "events wait in the spool",
@@ -78,15 +78,15 @@ read_settings(struct writer *w, struct err *e)
 	if (settings_load(&w->db, &w->d->cfg, &w->key, &a, &m, e) != 0)
 		goto out;
 	s.enabled = settings_connected(&m) && m.collector_enabled;
-	if (snprintf(s.base, sizeof s.base, "%s", m.cpa_url) >=
-		(int)sizeof s.base ||
-	    snprintf(s.key, sizeof s.key, "%s", m.cpa_key) >=
-		(int)sizeof s.key) {
+	if (strlen(m.cpa_url) >= sizeof s.base ||
+	    strlen(m.cpa_key) >= sizeof s.key) {
 		fail(e, ERR_INPUT, "CPA's address or key is too long");
 		goto wipe;
 	}
-	snprintf(s.mode, sizeof s.mode, "%s", collector_mode_text(m.mode));
-	snprintf(s.queue, sizeof s.queue, "%s", m.queue);
+	text_set(s.base, sizeof s.base, m.cpa_url);
+	text_set(s.key, sizeof s.key, m.cpa_key);
+	text_set(s.mode, sizeof s.mode, collector_mode_text(m.mode));
+	text_set(s.queue, sizeof s.queue, m.queue);
 	s.batch_size = m.batch_size;
 	s.poll_interval_ms = m.poll_interval_ms;
 	s.tls_skip_verify = m.tls_skip_verify;
@@ -96,9 +96,9 @@ read_settings(struct writer *w, struct err *e)
 	if (w->refusal_pending && s.refused_until_ms == 0)
 		s.refused_until_ms = clock_now_ms() + CPA_REFUSED_MS;
 	w->source = s;
-	snprintf(w->state.upstream, sizeof w->state.upstream, "%s", s.base);
-	snprintf(w->state.mode, sizeof w->state.mode, "%s", s.mode);
-	snprintf(w->state.queue, sizeof w->state.queue, "%s", s.queue);
+	text_set(w->state.upstream, sizeof w->state.upstream, s.base);
+	text_set(w->state.mode, sizeof w->state.mode, s.mode);
+	text_set(w->state.queue, sizeof w->state.queue, s.queue);
 	w->state.refused_until_ms = s.refused_until_ms;
 	w->changed = true;
 	daemon_source_set(w->d, &s);
@@ -226,8 +226,9 @@ refresh(struct writer *w, struct err *e)
 	if (!opened && version == w->data_version)
 		return 0;
 	/* another data key may have come with the settings */
-	if (!opened && !w->key.present)
-		(void)bootstrap_data_key(&w->d->cfg, &w->db, &w->key, NULL);
+	if (!opened && !w->key.present &&
+	    bootstrap_data_key(&w->d->cfg, &w->db, &w->key, e) != 0)
+		log_write(LOG_ERROR, "data key", LOG_Z("error", e->text));
 	if (read_settings(w, e) != 0) {
 		/* collection goes on with what was known */
 		log_write(LOG_ERROR, "settings", LOG_Z("error", e->text));
@@ -254,19 +255,18 @@ gather_state(struct writer *w)
 		w->told = version;
 		w->changed = true;
 	}
-	snprintf(s->collector, sizeof s->collector, "%s", reader.collector);
-	snprintf(s->transport, sizeof s->transport, "%s", reader.transport);
-	snprintf(s->last_error, sizeof s->last_error, "%s", reader.error);
-	snprintf(s->hint, sizeof s->hint, "%s", reader.hint);
+	text_set(s->collector, sizeof s->collector, reader.collector);
+	text_set(s->transport, sizeof s->transport, reader.transport);
+	text_set(s->last_error, sizeof s->last_error, reader.error);
+	text_set(s->hint, sizeof s->hint, reader.hint);
 	if (reader.last_consumed_ms > s->last_consumed_ms)
 		s->last_consumed_ms = reader.last_consumed_ms;
 	s->spool_bytes = spool_waiting_bytes(&w->d->spool);
 	if (w->trouble[0] != '\0') {
-		snprintf(s->collector, sizeof s->collector, "error");
+		text_set(s->collector, sizeof s->collector, "error");
 		snprintf(
 		    s->last_error, sizeof s->last_error, "store: %s", w->trouble);
-		snprintf(s->hint, sizeof s->hint,
-		    "Events are kept in the spool until then.");
+		text_set(s->hint, sizeof s->hint, "Events are kept in the spool until then.");
 	}
 }
 
@@ -408,8 +408,7 @@ writer_main(void *arg)
 	int rc;
 
 	w.state.started_ms = clock_now_ms();
-	snprintf(w.state.version, sizeof w.state.version, "%s",
-	    CPA_MANAGER_VERSION);
+	text_set(w.state.version, sizeof w.state.version, CPA_MANAGER_VERSION);
 	if ((w.ingest = ingest_new()) == NULL) {
 		log_line(LOG_ERROR, "writer: out of memory");
 		atomic_store(&d->failed, true);
@@ -444,8 +443,7 @@ writer_main(void *arg)
 	}
 	if (w.ready) {
 		gather_state(&w);
-		snprintf(
-		    w.state.collector, sizeof w.state.collector, "stopped");
+		text_set(w.state.collector, sizeof w.state.collector, "stopped");
 		if (put_state(&w, &e) != 0)
 			log_write(LOG_WARN, "state", LOG_Z("error", e.text));
 	}

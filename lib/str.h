@@ -39,6 +39,9 @@ struct str str_trim(struct str s);
  */
 int str_i64(struct str s, int64_t *out) ATTR_USE_RESULT;
 
+/* Copy z into to, cut between characters when it does not fit. */
+void text_set(char *to, size_t size_bytes, const char *z);
+
 /* Lower-case hexadecimal of n bytes into out, which holds 2n+1. */
 void hex_encode(const void *bytes, size_t n, char *out);
 /* Returns 0, or -1 unless s is exactly 2n hexadecimal digits. */

@@ -34,7 +34,7 @@ int64_t record_int(const json_t *obj, key_list keys);
 /*
  * JSON text of a value, keys sorted, appended to b: section 6.12.
  */
-void record_json(const json_t *v, struct buf *b);
+void record_json(const json_t *v, struct buf *b, struct arena *a);
 
 /* Keys of an object in order of their bytes, in a; NULL when out of memory. */
 const char **sorted_keys(json_t *obj, struct arena *a, size_t *n);
