@@ -24,6 +24,7 @@
 #define RETRY_FIRST_MS 250
 #define RETRY_LAST_MS 5000
 #define WAL_FULL_BYTES ((int64_t)8 * 1024 * 1024)
+#define CACHE_KIB 8192          /* the index is touched all over */
 #define SETTINGS_ARENA ((size_t)2 * 1024 * 1024)
 
 struct writer {
@@ -155,6 +156,7 @@ open_database(struct writer *w, struct err *e)
 
 	if (bootstrap_db(&w->d->cfg, &w->db, e) != 0)
 		return -1;
+	db_set_cache(&w->db, CACHE_KIB);
 	/* without the data key events are stored all the same */
 	if (bootstrap_data_key(&w->d->cfg, &w->db, &w->key, &key_error) != 0)
 		log_write(LOG_ERROR, "data key", LOG_Z("error", key_error.text));

@@ -42,6 +42,9 @@ struct db {
 int db_open(struct db *db, const char *path, enum db_mode mode, struct err *e)
     ATTR_USE_RESULT;
 
+/* Give this connection another page cache than the usual 1 MiB. */
+void db_set_cache(struct db *db, int kib);
+
 /* Finalise everything and close; harmless on a closed one. */
 void db_close(struct db *db);
 

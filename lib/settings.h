@@ -59,6 +59,14 @@ int settings_load(struct db *db, const struct cfg *c,
     const struct data_key *k, struct arena *a, struct manager_config *out,
     struct err *e) ATTR_USE_RESULT;
 
+/*
+ * The same without the stored key, for when it cannot be opened any more and
+ * is about to be replaced: cpa_key is "" unless the environment gives it.
+ */
+int settings_load_unsealed(struct db *db, const struct cfg *c,
+    struct arena *a, struct manager_config *out, struct err *e)
+    ATTR_USE_RESULT;
+
 /* True when there is a CPA to talk to: URL and key both known. */
 bool settings_connected(const struct manager_config *m);
 
