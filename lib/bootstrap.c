@@ -287,8 +287,8 @@ check_sealed(struct db *db, const struct data_key *k, bool *sealed,
 }
 
 int
-bootstrap_data_key(const struct cfg *c, struct db *db, struct data_key *k,
-    struct err *e)
+bootstrap_check_secrets(const struct cfg *c, struct db *db,
+    struct data_key *k, struct err *e)
 {
 	static const char advice[] =
 	    "restore it from the backup of the data directory, or enter the "
@@ -314,13 +314,22 @@ bootstrap_data_key(const struct cfg *c, struct db *db, struct data_key *k,
 					       c->data_key_path,
 		    advice);
 	}
-	if (k->present)
-		return 0;
-	if (sealed)
+	if (!k->present && sealed)
 		return fail_code(e, ERR_UNAVAILABLE, "data_key_missing",
 		    "data key %s is missing, but the database holds secrets "
 		    "sealed with it; %s",
 		    c->data_key_path, advice);
+	return 0;
+}
+
+int
+bootstrap_data_key(const struct cfg *c, struct db *db, struct data_key *k,
+    struct err *e)
+{
+	if (bootstrap_check_secrets(c, db, k, e) != 0)
+		return -1;
+	if (k->present)
+		return 0;
 	if (data_key_create(c->data_key_path, k, e) != 0)
 		return -1;
 	log_write(

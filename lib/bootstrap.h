@@ -31,6 +31,13 @@ int bootstrap_db(const struct cfg *c, struct db *db, struct err *e)
 int bootstrap_data_key(const struct cfg *c, struct db *db, struct data_key *k,
     struct err *e) ATTR_USE_RESULT;
 
+/*
+ * Does the data key open everything that is sealed?  Creates nothing.
+ * ERR_UNAVAILABLE with what to do when not; 0 also when nothing is sealed.
+ */
+int bootstrap_check_secrets(const struct cfg *c, struct db *db,
+    struct data_key *k, struct err *e) ATTR_USE_RESULT;
+
 /* Remove admin-key.txt, after the first login; harmless when it is gone. */
 void bootstrap_forget_admin_file(const struct cfg *c);
 
