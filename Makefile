@@ -161,6 +161,20 @@ $(GEN)/sql_text.c: $(SQL_SRC) $(SCHEMA_SRC) tools/sql2c.awk
 	@mkdir -p $(GEN)
 	$(Q)awk -v mode=text -f tools/sql2c.awk $(SQL_SRC) $(SCHEMA_SRC) >$@.tmp && mv $@.tmp $@
 
+# ---- the page ------------------------------------------------------------
+
+panel-page: build/management.html
+.PHONY: panel-page
+
+PANEL_SRC := $(shell find panel/src -type f) panel/build.mjs
+
+build/management.html: $(PANEL_SRC) panel/node_modules/.ready
+	$(Q)mkdir -p build && node panel/build.mjs build
+
+panel/node_modules/.ready: panel/package-lock.json panel/package.json
+	@echo "  NPM  panel"
+	$(Q)cd panel && $(NPM) ci --no-audit --no-fund --loglevel=error && touch node_modules/.ready
+
 # ---- tests ---------------------------------------------------------------
 
 unit: $(UNIT_BIN)
