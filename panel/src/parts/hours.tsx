@@ -45,7 +45,7 @@ function Chart({ hours }: { hours: Hour[] }) {
             <rect class="bar" x={x} y={y(good)} width={slot * 0.72} height={zero - y(good)} />
             <rect class="bar bad" x={x} y={y(h.requests)} width={slot * 0.72} height={y(good) - y(h.requests)} />
             {i % 4 === 0 && (
-              <text x={LEFT + i * slot + slot / 2} y={HEIGHT - 5} class="middle">
+              <text x={LEFT + i * slot + slot / 2} y={HEIGHT - 5} class={i % 8 === 0 ? "middle" : "middle thin"}>
                 {hourOf(h.startMs)}
               </text>
             )}
