@@ -67,7 +67,7 @@ bool settings_connected(const struct manager_config *m);
  * shares texts with both.  ERR_INPUT for wrong types and for what section 8.5
  * step 1 refuses, naming the field.  A key equal to KEY_MASK, or none, keeps
  * base's key while the URL's host stays the same; a changed host without a
- * typed key is ERR_INPUT.
+ * typed key is ERR_INPUT.  A typed key without a URL keeps base's URL.
  */
 int settings_merge(const json_t *submitted, const struct manager_config *base,
     struct arena *a, struct manager_config *out, struct err *e)
@@ -76,6 +76,8 @@ int settings_merge(const json_t *submitted, const struct manager_config *base,
 /*
  * Store manager_config_v1, and with a connection also `setup`, and with
  * `initialized` the bootstrap state, in one transaction; keys are sealed.
+ * A connection of the environment (source SOURCE_ENV) is not stored: the
+ * rows keep the one that they have.
  */
 int settings_save(struct db *db, const struct data_key *k,
     const struct manager_config *m, bool initialized, struct err *e)
