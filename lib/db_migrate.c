@@ -72,8 +72,13 @@ db_judge(struct db *db, const char *path, int64_t *version, struct err *e)
 static int
 judge(struct db *db, int64_t *version, struct err *e)
 {
-	return db_judge(
-	    db, sqlite3_db_filename(db->handle, "main"), version, e);
+	if (db_judge(db, sqlite3_db_filename(db->handle, "main"), version, e) ==
+	    0)
+		return 0;
+	/* closing must not move a WAL into a file that is not ours */
+	sqlite3_db_config(
+	    db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	return -1;
 }
 
 int
