@@ -79,8 +79,11 @@ collector_state_read(struct db *db, struct collector_state *s, struct err *e)
 		if (json_in_str(
 			row, members[i].key, members[i].key, &text, e) != 0)
 			goto out;
-		if (text.p != NULL)
-			snprintf(at, members[i].size, "%.*s", STR_ARG(text));
+		if (text.p == NULL)
+			continue;
+		/* no rest of a default: states are compared as bytes */
+		memset(at, 0, members[i].size);
+		snprintf(at, members[i].size, "%.*s", STR_ARG(text));
 	}
 	rc = 0;
 out:
