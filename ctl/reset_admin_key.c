@@ -22,15 +22,15 @@ read_key(const char *path, char text[KEY_FILE_MAX], struct str *key)
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd == -1 || (n = read(fd, text, KEY_FILE_MAX)) == -1) {
-		snprintf(why, sizeof why, "%s: %s", path,
-		    strerrordesc_np(errno));
+		snprintf(
+		    why, sizeof why, "%s: %s", path, strerrordesc_np(errno));
 		if (fd != -1)
 			close(fd);
 		ctl_fail(NAME, why);
 		return -1;
 	}
 	close(fd);
-	*key = str_trim((struct str) { text, (size_t)n });
+	*key = str_trim((struct str){ text, (size_t)n });
 	if (key->n == 0) {
 		ctl_fail(NAME, "admin key file is empty");
 		return -1;

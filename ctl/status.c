@@ -119,8 +119,8 @@ print_table(const struct cfg *c, const struct report *r)
 	print_time("last stored", r->collector.last_inserted_ms);
 	printf("%-16s %" PRId64 " bytes\n", "spool", r->collector.spool_bytes);
 	print_text("last error", r->collector.last_error);
-	print_text("what to do",
-	    r->alive ? r->collector.hint : "start collectord");
+	print_text(
+	    "what to do", r->alive ? r->collector.hint : "start collectord");
 }
 
 static int

@@ -15,8 +15,8 @@
 struct check {
 	const char *what;
 	/* Returns 0 and "" or what is wrong in text, -1 with *e. */
-	int (*run)(const struct cfg *c, struct db *db, char text[512],
-	    struct err *e);
+	int (*run)(
+	    const struct cfg *c, struct db *db, char text[512], struct err *e);
 };
 
 static int
@@ -49,8 +49,7 @@ integrity(const struct cfg *c, struct db *db, char text[512], struct err *e)
 }
 
 static int
-foreign_keys(const struct cfg *c, struct db *db, char text[512],
-    struct err *e)
+foreign_keys(const struct cfg *c, struct db *db, char text[512], struct err *e)
 {
 	sqlite3_stmt *st = db_stmt(db, SQL_meta_foreign_keys, e);
 	int rc;
@@ -66,8 +65,7 @@ foreign_keys(const struct cfg *c, struct db *db, char text[512],
 }
 
 static int
-dictionaries(const struct cfg *c, struct db *db, char text[512],
-    struct err *e)
+dictionaries(const struct cfg *c, struct db *db, char text[512], struct err *e)
 {
 	int64_t dict, identity;
 
@@ -78,8 +76,8 @@ dictionaries(const struct cfg *c, struct db *db, char text[512],
 	if (dict != 0)
 		snprintf(text, 512, "%" PRId64 " texts are missing", dict);
 	else if (identity != 0)
-		snprintf(text, 512, "%" PRId64 " events name no identity",
-		    identity);
+		snprintf(
+		    text, 512, "%" PRId64 " events name no identity", identity);
 	return 0;
 }
 
@@ -169,7 +167,7 @@ read_hashed(sqlite3_stmt *st, struct usage_event *ev, char time_text[40],
 {
 	struct str id = db_col_blob(st, 6), source = db_col_blob(st, 10);
 
-	*ev = (struct usage_event) {
+	*ev = (struct usage_event){
 		.ts_ms = db_col_i64(st, 1),
 		.ts_ns = (int32_t)db_col_i64(st, 2),
 		.endpoint = db_col_str(st, 7),
@@ -188,12 +186,12 @@ read_hashed(sqlite3_stmt *st, struct usage_event *ev, char time_text[40],
 		memcpy(ev->source_hash, source.p, SHA256_BYTES);
 	ev->ts_text = db_col_str(st, 3);
 	if (ev->ts_text.n == 0)
-		ev->ts_text = (struct str) { time_text,
+		ev->ts_text = (struct str){ time_text,
 			event_time_text(ev->ts_ms, ev->ts_ns, time_text) };
 	ev->request_id = id;
 	if (sqlite3_column_type(st, 6) == SQLITE_BLOB && id.n <= 32) {
 		hex_encode(id.p, id.n, request_id);
-		ev->request_id = (struct str) { request_id, 2 * id.n };
+		ev->request_id = (struct str){ request_id, 2 * id.n };
 	}
 }
 

@@ -42,7 +42,8 @@ check_retention(const struct manager_config *m, const struct cpa_usage *usage,
 		    "than 0");
 	if (m->poll_interval_ms / 1000 > usage->retention_s ||
 	    m->poll_interval_ms > usage->retention_s * 1000)
-		return fail_code(e, ERR_INPUT, "poll_interval_exceeds_retention",
+		return fail_code(e, ERR_INPUT,
+		    "poll_interval_exceeds_retention",
 		    "pollIntervalMs must be less than or equal to CPA "
 		    "redis-usage-queue-retention-seconds (%lld seconds)",
 		    (long long)usage->retention_s);

@@ -17,8 +17,8 @@
  * ends an earlier refusal.
  */
 int connect_prove(struct ctx *c, struct response *rs,
-    const struct manager_config *m, bool publish, struct err *e)
-    ATTR_USE_RESULT;
+    const struct manager_config *m, bool publish,
+    struct err *e) ATTR_USE_RESULT;
 
 /* Save m, sealed with the data key, and end an earlier refusal. */
 int connect_save(struct ctx *c, const struct manager_config *m,

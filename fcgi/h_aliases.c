@@ -29,7 +29,8 @@ struct alias_set {
 	size_t n;
 };
 
-/* ---- reading -------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------
+ */
 
 static int
 write_list(struct ctx *c, struct response *rs, struct err *e)
@@ -59,14 +60,15 @@ write_list(struct ctx *c, struct response *rs, struct err *e)
 }
 
 int
-aliases_get(struct ctx *c, struct request *rq, struct response *rs,
-    struct err *e)
+aliases_get(
+    struct ctx *c, struct request *rq, struct response *rs, struct err *e)
 {
 	(void)rq;
 	return write_list(c, rs, e);
 }
 
-/* ---- checking ------------------------------------------------------------- */
+/* ---- checking -------------------------------------------------------------
+ */
 
 /* A SHA-256 in hexadecimal, trimmed and lowered; empty when it is none. */
 static struct str
@@ -77,9 +79,9 @@ clean_hash(struct str text, struct arena *a)
 
 	if (hex_decode(str_trim(text), raw, sizeof raw) != 0 ||
 	    (hex = arena_alloc(a, HASH_CHARS + 1)) == NULL)
-		return (struct str) { NULL, 0 };
+		return (struct str){ NULL, 0 };
 	hex_encode(raw, sizeof raw, hex);
-	return (struct str) { hex, HASH_CHARS };
+	return (struct str){ hex, HASH_CHARS };
 }
 
 static size_t
@@ -115,8 +117,7 @@ same_name(struct str a, struct str b, struct arena *arena)
 	match = code == NULL ? NULL :
 			       pcre2_match_data_create_from_pattern(code, NULL);
 	if (match != NULL)
-		rc = pcre2_match(
-		    code, (PCRE2_SPTR)b.p, b.n, 0, 0, match, NULL);
+		rc = pcre2_match(code, (PCRE2_SPTR)b.p, b.n, 0, 0, match, NULL);
 	pcre2_match_data_free(match);
 	pcre2_code_free(code);
 	return rc > 0;
@@ -141,8 +142,7 @@ has_hash(const struct str *list, size_t n, struct str hash)
 }
 
 static int
-read_item(const json_t *item, struct arena *a, struct alias *out,
-    struct err *e)
+read_item(const json_t *item, struct arena *a, struct alias *out, struct err *e)
 {
 	struct str hash = { NULL, 0 }, name = { NULL, 0 };
 	int64_t updated_ms = 0;
@@ -152,8 +152,8 @@ read_item(const json_t *item, struct arena *a, struct alias *out,
 	if (json_in_str(item, "apiKeyHash", "items.apiKeyHash", &hash, e) !=
 		0 ||
 	    json_in_str(item, "alias", "items.alias", &name, e) != 0 ||
-	    json_in_i64(item, "updatedAtMs", "items.updatedAtMs", &updated_ms,
-		e) != 0)
+	    json_in_i64(
+		item, "updatedAtMs", "items.updatedAtMs", &updated_ms, e) != 0)
 		return -1;
 	out->hash = clean_hash(hash, a);
 	out->name = str_trim(name);
@@ -163,14 +163,14 @@ read_item(const json_t *item, struct arena *a, struct alias *out,
 	if (out->name.n == 0)
 		return fail(e, ERR_INPUT, "alias is required");
 	if (characters(out->name) > ALIAS_CHARS)
-		return fail(e, ERR_INPUT,
-		    "alias must be 120 characters or less");
+		return fail(
+		    e, ERR_INPUT, "alias must be 120 characters or less");
 	return 0;
 }
 
 static int
-read_items(const json_t *body, struct arena *a, struct alias_set *set,
-    struct err *e)
+read_items(
+    const json_t *body, struct arena *a, struct alias_set *set, struct err *e)
 {
 	const json_t *items = json_in_get(body, "items");
 
@@ -204,23 +204,23 @@ check_items(const struct alias_set *set, struct arena *a, struct err *e)
 	for (size_t i = 0; i < set->n; i++)
 		for (size_t j = i + 1; j < set->n; j++)
 			if (!str_eq(set->list[i].hash, set->list[j].hash) &&
-			    same_name(
-				set->list[i].name, set->list[j].name, a))
+			    same_name(set->list[i].name, set->list[j].name, a))
 				return duplicate(e);
 	return 0;
 }
 
-/* ---- writing -------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------
+ */
 
 static int
-read_stored(struct db *db, struct arena *a, struct alias_set *set,
-    struct err *e)
+read_stored(
+    struct db *db, struct arena *a, struct alias_set *set, struct err *e)
 {
 	sqlite3_stmt *st = db_stmt(db, SQL_alias_list, e);
 	size_t size = 0;
 	int rc;
 
-	*set = (struct alias_set) { NULL, 0 };
+	*set = (struct alias_set){ NULL, 0 };
 	if (st == NULL)
 		return -1;
 	while ((rc = db_step(db, st, e)) == 1) {
@@ -325,8 +325,8 @@ fail:
 }
 
 int
-aliases_put(struct ctx *c, struct request *rq, struct response *rs,
-    struct err *e)
+aliases_put(
+    struct ctx *c, struct request *rq, struct response *rs, struct err *e)
 {
 	struct alias_change change = { .active = NULL };
 	struct str *given = NULL;
@@ -356,8 +356,8 @@ out:
 }
 
 int
-alias_delete(struct ctx *c, struct request *rq, struct response *rs,
-    struct err *e)
+alias_delete(
+    struct ctx *c, struct request *rq, struct response *rs, struct err *e)
 {
 	struct str hash = clean_hash(rq->arg[0], &c->arena);
 	struct json_out *o;

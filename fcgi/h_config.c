@@ -23,16 +23,15 @@ source_text(enum config_source s)
  * and not asked for with a key that it is known to refuse.
  */
 static void
-write_cpa_usage(struct ctx *c, struct json_out *o,
-    const struct manager_config *m)
+write_cpa_usage(
+    struct ctx *c, struct json_out *o, const struct manager_config *m)
 {
 	struct cpa_usage usage;
 	int64_t until_ms = 0;
 	int status = 0;
 
 	if (!settings_connected(m) ||
-	    cpa_refused(&c->db, m->cpa_url, m->cpa_key, &until_ms, NULL) !=
-		0 ||
+	    cpa_refused(&c->db, m->cpa_url, m->cpa_key, &until_ms, NULL) != 0 ||
 	    until_ms != 0)
 		return;
 	if (cpa_fetch_config(c->http, m->cpa_url, m->cpa_key, LOOK_MS, &usage,
@@ -44,17 +43,15 @@ write_cpa_usage(struct ctx *c, struct json_out *o,
 	}
 	json_out_key(o, "cpaUsage");
 	json_out_object(o);
-	json_out_kbool(
-	    o, "usageStatisticsEnabled", usage.statistics_enabled);
-	json_out_kint(
-	    o, "redisUsageQueueRetentionSeconds", usage.retention_s);
+	json_out_kbool(o, "usageStatisticsEnabled", usage.statistics_enabled);
+	json_out_kint(o, "redisUsageQueueRetentionSeconds", usage.retention_s);
 	json_out_kbool(o, "retentionSourceDefault", usage.retention_default);
 	json_out_object_end(o);
 }
 
 int
-config_get(struct ctx *c, struct request *rq, struct response *rs,
-    struct err *e)
+config_get(
+    struct ctx *c, struct request *rq, struct response *rs, struct err *e)
 {
 	struct manager_config m;
 	struct json_out *o;
@@ -138,8 +135,8 @@ save(struct ctx *c, const struct manager_config *m, struct err *e)
 }
 
 int
-config_put(struct ctx *c, struct request *rq, struct response *rs,
-    struct err *e)
+config_put(
+    struct ctx *c, struct request *rq, struct response *rs, struct err *e)
 {
 	struct manager_config base, m = { .cpa_key = "" };
 	const json_t *submitted = NULL;

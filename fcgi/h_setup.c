@@ -22,7 +22,7 @@ read_body(const json_t *body, const struct manager_config *base,
 	struct str other = { NULL, 0 };
 	bool publish_given = false;
 
-	*s = (struct setup) {
+	*s = (struct setup){
 		.tls_skip_verify = base->tls_skip_verify,
 		.monitoring = true,
 	};
@@ -70,7 +70,7 @@ apply(struct ctx *c, const struct setup *s, const struct manager_config *base,
     struct manager_config *m, struct err *e)
 {
 	bool keep = str_eq(s->key, STR(KEY_MASK)) ||
-	    (s->key.n == 0 && base->cpa_key[0] != '\0');
+		    (s->key.n == 0 && base->cpa_key[0] != '\0');
 
 	*m = *base;
 	if (s->url.n == 0 || (s->key.n == 0 && !keep) ||
@@ -88,8 +88,8 @@ apply(struct ctx *c, const struct setup *s, const struct manager_config *base,
 		m->queue = arena_strdup(&c->arena, s->queue);
 	if (m->cpa_url == NULL || m->cpa_key == NULL || m->queue == NULL)
 		return fail(e, ERR_UNAVAILABLE, "out of memory");
-	if (keep && !cpa_url_same_host(
-			str_of(m->cpa_url), str_of(base->cpa_url)))
+	if (keep &&
+	    !cpa_url_same_host(str_of(m->cpa_url), str_of(base->cpa_url)))
 		return fail_code(e, ERR_INPUT, "cpa_key_required",
 		    "cpaManagementKey must be typed again when cpaBaseUrl "
 		    "names another host");
@@ -147,8 +147,8 @@ load_base(struct ctx *c, struct manager_config *base, struct err *e)
 }
 
 int
-setup_post(struct ctx *c, struct request *rq, struct response *rs,
-    struct err *e)
+setup_post(
+    struct ctx *c, struct request *rq, struct response *rs, struct err *e)
 {
 	struct manager_config base, m;
 	struct setup s;

@@ -34,7 +34,8 @@ struct usage {
 	int64_t failures, total_tokens;
 };
 
-/* ---- which, and where ----------------------------------------------------- */
+/* ---- which, and where -----------------------------------------------------
+ */
 
 static int
 read_places(struct ctx *c, struct db *db, struct usage *u, struct err *e)
@@ -60,7 +61,7 @@ read_places(struct ctx *c, struct db *db, struct usage *u, struct err *e)
 		p->model_id = db_col_i64(st, 3);
 		u->failures += (db_col_i64(st, 4) & EVENT_FAILED) != 0;
 		u->total_tokens = (int64_t)((uint64_t)u->total_tokens +
-		    (uint64_t)db_col_i64(st, 5));
+					    (uint64_t)db_col_i64(st, 5));
 	}
 	return rc;
 }
@@ -100,7 +101,7 @@ by_endpoint(const void *a, const void *b)
 	const struct place *x = a, *y = b;
 
 	return (x->endpoint_id > y->endpoint_id) -
-	    (x->endpoint_id < y->endpoint_id);
+	       (x->endpoint_id < y->endpoint_id);
 }
 
 /* Order of the answer: endpoint and model by bytes, then newest first. */
@@ -131,8 +132,8 @@ name_places(struct ctx *c, struct db *db, struct usage *u, struct err *e)
 			p[i].model = p[i - 1].model;
 			continue;
 		}
-		if (read_text(c, db, DICT_MODEL, p[i].model_id, &p[i].model,
-			e) != 0)
+		if (read_text(
+			c, db, DICT_MODEL, p[i].model_id, &p[i].model, e) != 0)
 			return -1;
 		p[i].model = analytics_model(p[i].model);
 	}
@@ -148,7 +149,8 @@ name_places(struct ctx *c, struct db *db, struct usage *u, struct err *e)
 	return 0;
 }
 
-/* ---- details -------------------------------------------------------------- */
+/* ---- details --------------------------------------------------------------
+ */
 
 enum column { /* of usage_page */
 	COL_ID,
@@ -199,8 +201,7 @@ static void
 write_tokens(struct json_out *o, const struct usage_event *ev)
 {
 	struct normalized_tokens t;
-	int64_t read =
-	    ev->cache_read_tokens > 0 ? ev->cache_read_tokens : 0;
+	int64_t read = ev->cache_read_tokens > 0 ? ev->cache_read_tokens : 0;
 	int64_t cached;
 
 	/* what the older counters hold beyond the two that are told apart */
@@ -242,8 +243,8 @@ cache_mode(uint32_t flags)
 }
 
 static int
-write_detail(struct ctx *c, struct db *db, struct json_out *o,
-    sqlite3_stmt *st, struct err *e)
+write_detail(struct ctx *c, struct db *db, struct json_out *o, sqlite3_stmt *st,
+    struct err *e)
 {
 	struct str summary = { NULL, 0 }, metadata = { NULL, 0 }, model;
 	struct usage_event ev = { .ts_ms = 0 };
@@ -294,7 +295,8 @@ write_detail(struct ctx *c, struct db *db, struct json_out *o,
 	return 0;
 }
 
-/* ---- the tree ------------------------------------------------------------- */
+/* ---- the tree -------------------------------------------------------------
+ */
 
 /* Close what ends before p and open what begins with it. */
 static void
@@ -409,8 +411,7 @@ write_tree(struct ctx *c, struct db *db, struct response *rs,
 }
 
 int
-usage_get(struct ctx *c, struct request *rq, struct response *rs,
-    struct err *e)
+usage_get(struct ctx *c, struct request *rq, struct response *rs, struct err *e)
 {
 	struct usage u = { .list = NULL };
 	struct json_out *o;

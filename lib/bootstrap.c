@@ -11,15 +11,16 @@
 
 #include "clock.h"
 #include "json_in.h"
-#include "json_out.h"
 #include "log.h"
-#include "settings.h"
+#include "settings_impl.h"
 
 #define ADMIN_FILE "admin-key.txt"
 #define ADMIN_SETTING "admin_credential_v1"
 #define RECORD_MAX_BYTES 4096
+#define SEALED_MAX_BYTES (1024 * 1024)
 
-/* ---- data directory ------------------------------------------------------- */
+/* ---- data directory -------------------------------------------------------
+ */
 
 /* Make a directory and what is missing above it. */
 static int
@@ -75,7 +76,8 @@ check_file(const char *path, struct err *e)
 	return 0;
 }
 
-/* ---- admin key ------------------------------------------------------------ */
+/* ---- admin key ------------------------------------------------------------
+ */
 
 static int
 admin_file_path(const char *data_dir, char out[PATH_MAX], struct err *e)
@@ -83,49 +85,59 @@ admin_file_path(const char *data_dir, char out[PATH_MAX], struct err *e)
 	int n = snprintf(out, PATH_MAX, "%s/%s", data_dir, ADMIN_FILE);
 
 	if (n < 0 || n >= PATH_MAX)
-		return fail(e, ERR_UNAVAILABLE, "data directory: name too long");
+		return fail(
+		    e, ERR_UNAVAILABLE, "data directory: name too long");
 	return 0;
 }
 
-/* Leave the key where only this user can read it. */
+static bool
+admin_file_remove(const char *data_dir)
+{
+	char path[PATH_MAX];
+
+	return admin_file_path(data_dir, path, NULL) == 0 && unlink(path) == 0;
+}
+
+/* Leave the key where only this user can read it, durably. */
 static int
 admin_file_write(const char *data_dir, const char *key, struct err *e)
 {
 	char path[PATH_MAX], line[80];
-	int fd, n, rc = -1;
+	int dir = -1, fd, n, rc = -1;
 
 	if (admin_file_path(data_dir, path, e) != 0)
 		return -1;
+	/* never into a file that somebody else made and can read */
+	(void)admin_file_remove(data_dir);
 	n = snprintf(line, sizeof line, "%s\n", key);
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-	    0600);
-	if (fd == -1)
-		return fail(e, ERR_UNAVAILABLE, "cannot write %s: %s", path,
-		    strerrordesc_np(errno));
-	if (write(fd, line, (size_t)n) != n || fsync(fd) == -1)
+	fd = open(
+	    path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd == -1 || write(fd, line, (size_t)n) != n || fsync(fd) == -1 ||
+	    (dir = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 ||
+	    fsync(dir) == -1)
 		fail(e, ERR_UNAVAILABLE, "cannot write %s: %s", path,
 		    strerrordesc_np(errno));
 	else
 		rc = 0;
 	explicit_bzero(line, sizeof line);
-	close(fd);
+	if (dir != -1)
+		close(dir);
+	if (fd != -1)
+		close(fd);
 	return rc;
 }
 
 void
 bootstrap_forget_admin_file(const struct cfg *c)
 {
-	char path[PATH_MAX];
-
-	if (admin_file_path(c->data_dir, path, NULL) == 0 &&
-	    unlink(path) == 0)
-		log_write(LOG_INFO, "first login: key file removed",
-		    LOG_Z("path", path));
+	if (admin_file_remove(c->data_dir))
+		log_write(LOG_INFO, "admin key file removed",
+		    LOG_Z("directory", c->data_dir));
 }
 
 static int
-admin_put(struct db *db, struct str key, const char *source,
-    int64_t created_ms, int64_t rotated_ms, struct err *e)
+admin_put(struct db *db, struct str key, const char *source, int64_t created_ms,
+    int64_t rotated_ms, struct err *e)
 {
 	struct buf record;
 	int rc;
@@ -138,80 +150,100 @@ admin_put(struct db *db, struct str key, const char *source,
 	return rc;
 }
 
-static int
-bootstrap_state_put(struct db *db, struct err *e)
-{
-	struct json_out o;
-	struct buf b;
-	int rc = -1;
-
-	buf_init(&b, RECORD_MAX_BYTES);
-	json_out_init(&o, &b, NULL, NULL);
-	json_out_object(&o);
-	json_out_kint(&o, "version", 1);
-	json_out_kz(&o, "status", "fresh");
-	json_out_kbool(&o, "adminReady", true);
-	json_out_kbool(&o, "projectInitialized", false);
-	json_out_kbool(&o, "dataKeyReady", true);
-	json_out_kbool(&o, "migratedLegacy", false);
-	json_out_kbool(&o, "hasHistoricalData", false);
-	json_out_kint(&o, "updatedAtMs", clock_now_ms());
-	json_out_object_end(&o);
-	if (o.failed || b.failed)
-		fail(e, ERR_UNAVAILABLE, "out of memory");
-	else
-		rc = setting_put(db, "bootstrap_state_v1", buf_view(&b), e);
-	buf_free(&b);
-	return rc;
-}
+/* A first start, and the key that it made ("" : one was given). */
+struct first {
+	const struct cfg *c;
+	bool made;
+	char key[64];
+};
 
 /* Inside the transaction that makes the schema: the key exists from then on. */
 static int
 first_start(struct db *db, int from_version, void *arg, struct err *e)
 {
-	const struct cfg *c = arg;
-	char key[64];
-	int rc;
+	struct first *first = arg;
+	const struct cfg *c = first->c;
+	bool connected = c->cpa_url != NULL && c->cpa_key != NULL;
 
 	if (from_version > 0)
 		return 0;
-	if (bootstrap_state_put(db, e) != 0)
+	if (settings_put_bootstrap(db, connected, e) != 0)
 		return -1;
+	first->made = true;
 	if (c->admin_key != NULL)
 		return admin_put(
 		    db, str_of(c->admin_key), "env", clock_now_ms(), 0, e);
-	if (admin_key_generate(key, e) != 0)
+	if (admin_key_generate(first->key, e) != 0 ||
+	    admin_put(
+		db, str_of(first->key), "generated", clock_now_ms(), 0, e) != 0)
 		return -1;
-	rc = admin_put(db, str_of(key), "generated", clock_now_ms(), 0, e);
-	if (rc == 0)
-		rc = admin_file_write(c->data_dir, key, e);
-	if (rc == 0 && isatty(STDERR_FILENO))
+	return admin_file_write(c->data_dir, first->key, e);
+}
+
+/* Say once where the new key is; the journal never sees the key itself. */
+static void
+announce(const struct first *first)
+{
+	if (first->key[0] == '\0') {
+		log_line(LOG_INFO, "database made; the admin key is the "
+				   "configured one");
+		return;
+	}
+	log_write(LOG_INFO,
+	    "database made; the admin key is in a file until "
+	    "the first login",
+	    LOG_Z("directory", first->c->data_dir), LOG_Z("file", ADMIN_FILE));
+	if (isatty(STDERR_FILENO))
 		dprintf(STDERR_FILENO,
 		    "\n  Admin key: %s\n  It is also in %s/%s until the "
 		    "first login.\n\n",
-		    key, c->data_dir, ADMIN_FILE);
-	explicit_bzero(key, sizeof key);
-	return rc;
+		    first->key, first->c->data_dir, ADMIN_FILE);
+}
+
+/* Make the directory that a file stands in. */
+static int
+make_directory_of(const char *file, struct err *e)
+{
+	char text[PATH_MAX];
+	const char *slash = strrchr(file, '/');
+	size_t n = slash == NULL ? 0 : (size_t)(slash - file);
+
+	if (n == 0)
+		return 0;
+	if (n >= sizeof text)
+		return fail(e, ERR_UNAVAILABLE, "database name too long");
+	memcpy(text, file, n);
+	text[n] = '\0';
+	return make_directory(text, 0750, e);
 }
 
 int
 bootstrap_db(const struct cfg *c, struct db *db, struct err *e)
 {
+	struct first first = { .c = c };
 	char path[PATH_MAX];
+	int rc;
 
 	db->handle = NULL;
 	if (make_directory(c->data_dir, 0750, e) != 0 ||
+	    make_directory_of(c->db_path, e) != 0 ||
 	    check_file(c->db_path, e) != 0)
 		return -1;
 	/* WAL and lock stand beside the file itself, not beside a link to it */
 	if (db_open(db, realpath(c->db_path, path) == NULL ? c->db_path : path,
 		DB_CREATE, e) != 0)
 		return -1;
-	if (db_migrate(db, first_start, (void *)(uintptr_t)c, e) != 0) {
+	rc = db_migrate(db, first_start, &first, e);
+	if (rc == 0 && first.made)
+		announce(&first);
+	if (rc != 0) {
+		/* undone with the schema: the key in the file opens nothing */
+		if (first.key[0] != '\0')
+			admin_file_remove(c->data_dir);
 		db_close(db);
-		return -1;
 	}
-	return 0;
+	explicit_bzero(&first, sizeof first);
+	return rc;
 }
 
 int
@@ -234,8 +266,8 @@ bootstrap_reset_admin(
 	/* the time of its making stays; a broken row is simply replaced */
 	if (setting_get(db, ADMIN_SETTING, &a, &old, NULL) == 0 &&
 	    (row = json_in_parse(old, true, NULL)) != NULL) {
-		(void)json_in_i64(row, "createdAtMs", "createdAtMs",
-		    &created_ms, NULL);
+		(void)json_in_i64(
+		    row, "createdAtMs", "createdAtMs", &created_ms, NULL);
 		json_decref(row);
 	}
 	if (key.n > 0)
@@ -250,81 +282,101 @@ out:
 	return rc;
 }
 
-/* ---- data key ------------------------------------------------------------- */
+/* ---- data key -------------------------------------------------------------
+ */
 
-/* Try the key on everything that is sealed.  *sealed: is there anything? */
+/* The first sealed text inside a row's JSON; empty when there is none. */
+static struct str
+sealed_part(struct str row)
+{
+	const char *from =
+	    row.n == 0 ? NULL : memmem(row.p, row.n, "enc:v1:", 7);
+	const char *end;
+
+	if (from == NULL)
+		return (struct str){ NULL, 0 };
+	row.n -= (size_t)(from - row.p);
+	end = memchr(from, '"', row.n);
+	return (struct str){ from, end == NULL ? row.n : (size_t)(end - from) };
+}
+
+/*
+ * Try the key, if there is one, on each row that holds something sealed.
+ * *sealed: there are such rows; *opens: the key fits all of them.
+ */
 static int
-check_sealed(struct db *db, const struct data_key *k, bool *sealed,
+try_key(struct db *db, const struct data_key *k, bool *sealed, bool *opens,
     struct err *e)
 {
 	sqlite3_stmt *st = db_stmt(db, SQL_setting_sealed, e);
 	int rc;
 
 	*sealed = false;
+	*opens = true;
 	if (st == NULL)
 		return -1;
 	while ((rc = db_step(db, st, e)) == 1) {
-		struct str value = db_col_str(st, 1), s;
-		const char *from = memmem(value.p, value.n, "enc:v1:", 7);
+		struct str part = sealed_part(db_col_str(st, 1));
 		struct buf plain;
 
-		*sealed = true;
-		if (from == NULL || !k->present)
+		if (part.n == 0)
 			continue;
-		s = (struct str) { from, (size_t)(value.p + value.n - from) };
-		for (size_t i = 0; i < s.n; i++)
-			if (s.p[i] == '"')
-				s.n = i;
-		buf_init(&plain, 1024 * 1024);
-		rc = secret_open(k, s, &plain, e);
+		*sealed = true;
+		buf_init(&plain, SEALED_MAX_BYTES);
+		if (!k->present || secret_open(k, part, &plain, NULL) != 0)
+			*opens = false;
 		buf_wipe(&plain);
-		if (rc != 0) {
-			db_reset(st);
-			return -1;
-		}
 	}
 	return rc;
 }
 
-int
-bootstrap_check_secrets(const struct cfg *c, struct db *db,
-    struct data_key *k, struct err *e)
-{
-	static const char advice[] =
-	    "restore it from the backup of the data directory, or enter the "
-	    "CPA connection again";
-	bool sealed;
+/* What a person can do when the key that secrets were sealed with is gone. */
+#define DATA_KEY_ADVICE                                                    \
+	"restore the key from the backup of the data directory; if it is " \
+	"lost, run the setup again and enter the CPA key"
 
-	*k = (struct data_key) { .present = false };
-	if (c->data_key_text != NULL) {
-		if (data_key_parse(str_of(c->data_key_text), true, k, e) != 0)
-			return -1;
-	} else if (data_key_load(c->data_key_path, k, e) != 0 &&
-	    e->kind != ERR_MISSING) {
-		e->kind = ERR_UNAVAILABLE;
-		e->code = "data_key_broken";
-		return fail_prefix(e, "the data key cannot be used; %s", advice);
+int
+bootstrap_check_secrets(
+    const struct cfg *c, struct db *db, struct data_key *k, struct err *e)
+{
+	const char *where = c->data_key_text != NULL ?
+				"given by the configuration" :
+				c->data_key_path;
+	struct err why;
+	bool sealed, opens;
+	int rc;
+
+	*k = (struct data_key){ .present = false };
+	err_clear(&why);
+	rc = c->data_key_text != NULL ?
+		 data_key_parse(str_of(c->data_key_text), true, k, &why) :
+		 data_key_load(c->data_key_path, k, &why);
+	if (rc != 0 && why.kind != ERR_MISSING)
+		return fail_code(e, ERR_UNAVAILABLE, "data_key_broken",
+		    "data key %s cannot be used (%s); " DATA_KEY_ADVICE, where,
+		    why.text);
+	if (try_key(db, k, &sealed, &opens, e) != 0) {
+		data_key_wipe(k);
+		return -1;
 	}
-	if (check_sealed(db, k, &sealed, e) != 0) {
+	if (!opens && k->present) {
 		data_key_wipe(k);
 		return fail_code(e, ERR_UNAVAILABLE, "data_key_wrong",
 		    "data key %s is not the one that the stored secrets were "
-		    "sealed with; %s",
-		    c->data_key_text != NULL ? "(from the environment)" :
-					       c->data_key_path,
-		    advice);
+		    "sealed with; " DATA_KEY_ADVICE,
+		    where);
 	}
 	if (!k->present && sealed)
 		return fail_code(e, ERR_UNAVAILABLE, "data_key_missing",
 		    "data key %s is missing, but the database holds secrets "
-		    "sealed with it; %s",
-		    c->data_key_path, advice);
+		    "sealed with it; " DATA_KEY_ADVICE,
+		    where);
 	return 0;
 }
 
 int
-bootstrap_data_key(const struct cfg *c, struct db *db, struct data_key *k,
-    struct err *e)
+bootstrap_data_key(
+    const struct cfg *c, struct db *db, struct data_key *k, struct err *e)
 {
 	if (bootstrap_check_secrets(c, db, k, e) != 0)
 		return -1;
@@ -332,7 +384,6 @@ bootstrap_data_key(const struct cfg *c, struct db *db, struct data_key *k,
 		return 0;
 	if (data_key_create(c->data_key_path, k, e) != 0)
 		return -1;
-	log_write(
-	    LOG_INFO, "data key created", LOG_Z("path", c->data_key_path));
+	log_write(LOG_INFO, "data key made", LOG_Z("path", c->data_key_path));
 	return 0;
 }

@@ -20,8 +20,8 @@
  * Fails with ERR_UNAVAILABLE for a broken, newer, locked, read-only or
  * foreign database: the caller goes on without it and tries again.
  */
-int bootstrap_db(const struct cfg *c, struct db *db, struct err *e)
-    ATTR_USE_RESULT;
+int bootstrap_db(
+    const struct cfg *c, struct db *db, struct err *e) ATTR_USE_RESULT;
 
 /*
  * The data key: from the configuration, else from its file, else a new file
@@ -45,7 +45,7 @@ void bootstrap_forget_admin_file(const struct cfg *c);
  * Replace the admin key.  key empty: generate one, returned in out.  Takes
  * effect at once for every process.  source: "cli" or "cli-generated".
  */
-int bootstrap_reset_admin(struct db *db, struct str key, char out[64],
-    struct err *e) ATTR_USE_RESULT;
+int bootstrap_reset_admin(
+    struct db *db, struct str key, char out[64], struct err *e) ATTR_USE_RESULT;
 
 #endif

@@ -12,17 +12,23 @@
 #include "clock.h"
 #include "json_in.h"
 
-#define STATE_MAX_BYTES 8192
+/* a text of control characters grows six times in JSON */
+#define STATE_MAX_BYTES (6 * sizeof(struct collector_state) + 1024)
 
 /* Members of the row: where each stands, and its size when it is a text. */
 static const struct {
 	const char *key;
 	size_t offset, size; /* size 0: int64_t */
 } members[] = {
-#define TEXT(key, field) \
-	{ key, offsetof(struct collector_state, field), \
-		sizeof(((struct collector_state *)NULL)->field) }
-#define NUMBER(key, field) { key, offsetof(struct collector_state, field), 0 }
+#define TEXT(key, field)                                            \
+	{                                                           \
+		key, offsetof(struct collector_state, field),       \
+		    sizeof(((struct collector_state *)NULL)->field) \
+	}
+#define NUMBER(key, field)                                      \
+	{                                                       \
+		key, offsetof(struct collector_state, field), 0 \
+	}
 	TEXT("collector", collector),
 	TEXT("upstream", upstream),
 	TEXT("mode", mode),
@@ -51,9 +57,9 @@ collector_state_read(struct db *db, struct collector_state *s, struct err *e)
 	json_t *row = NULL;
 	int rc = -1, step;
 
-	*s = (struct collector_state) { .collector = "stopped",
-		.mode = "auto",
-		.queue = "usage" };
+	*s = (struct collector_state){
+		.collector = "stopped", .mode = "auto", .queue = "usage"
+	};
 	if (st == NULL || (step = db_step(db, st, e)) < 0)
 		return -1;
 	if (step == 0)
@@ -70,11 +76,14 @@ collector_state_read(struct db *db, struct collector_state *s, struct err *e)
 				goto out;
 			continue;
 		}
-		if (json_in_str(row, members[i].key, members[i].key, &text,
-			e) != 0)
+		if (json_in_str(
+			row, members[i].key, members[i].key, &text, e) != 0)
 			goto out;
-		if (text.p != NULL)
-			snprintf(at, members[i].size, "%.*s", STR_ARG(text));
+		if (text.p == NULL)
+			continue;
+		/* no rest of a default: states are compared as bytes */
+		memset(at, 0, members[i].size);
+		snprintf(at, members[i].size, "%.*s", STR_ARG(text));
 	}
 	rc = 0;
 out:
@@ -86,8 +95,8 @@ out:
 }
 
 int
-collector_state_write(struct db *db, const struct collector_state *s,
-    struct err *e)
+collector_state_write(
+    struct db *db, const struct collector_state *s, struct err *e)
 {
 	sqlite3_stmt *st = db_stmt(db, SQL_collector_state_put, e);
 	struct json_out o;

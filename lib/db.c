@@ -1,8 +1,11 @@
 #include "db.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "buf.h"
 #include "clock.h"
 #include "db_impl.h"
 
@@ -14,17 +17,16 @@
  * that a removed secret does not stay in a free page.  1 MiB of cache each
  * keeps 16 threads within the memory budget; the system's cache does the rest.
  */
-static const char connection_setup[] =
-    "PRAGMA busy_timeout = 5000;"
-    "PRAGMA foreign_keys = ON;"
-    "PRAGMA synchronous = FULL;"
-    "PRAGMA secure_delete = ON;"
-    "PRAGMA temp_store = MEMORY;"
-    "PRAGMA cell_size_check = ON;"
-    "PRAGMA mmap_size = 0;"
-    "PRAGMA cache_size = -1024;"
-    "PRAGMA journal_size_limit = 67108864;"
-    "PRAGMA wal_autocheckpoint = 1000;";
+static const char connection_setup[] = "PRAGMA busy_timeout = 5000;"
+				       "PRAGMA foreign_keys = ON;"
+				       "PRAGMA synchronous = FULL;"
+				       "PRAGMA secure_delete = ON;"
+				       "PRAGMA temp_store = MEMORY;"
+				       "PRAGMA cell_size_check = ON;"
+				       "PRAGMA mmap_size = 0;"
+				       "PRAGMA cache_size = -1024;"
+				       "PRAGMA journal_size_limit = 67108864;"
+				       "PRAGMA wal_autocheckpoint = 1000;";
 
 static const struct {
 	int code;
@@ -36,7 +38,8 @@ static const struct {
 	{ SQLITE_READONLY, "cannot be written",
 	    "make file and directory writable for this user" },
 	{ SQLITE_CANTOPEN, "cannot be opened",
-	    "check that file and directory exist and are writable for this user" },
+	    "check that file and directory exist and are writable for this "
+	    "user" },
 	{ SQLITE_PERM, "cannot be opened", "check its owner and mode" },
 	{ SQLITE_CORRUPT, "is damaged",
 	    "restore a backup, or move it away to begin anew" },
@@ -48,8 +51,8 @@ static const struct {
 };
 
 int
-db_fail_code(sqlite3 *handle, int rc, const char *path, const char *what,
-    struct err *e)
+db_fail_code(
+    sqlite3 *handle, int rc, const char *path, const char *what, struct err *e)
 {
 	const char *detail =
 	    handle != NULL ? sqlite3_errmsg(handle) : sqlite3_errstr(rc);
@@ -58,8 +61,7 @@ db_fail_code(sqlite3 *handle, int rc, const char *path, const char *what,
 		if ((rc & 0xff) == troubles[i].code)
 			return fail(e, ERR_UNAVAILABLE,
 			    "database %s %s (%s: %s); %s", path,
-			    troubles[i].what, what, detail,
-			    troubles[i].advice);
+			    troubles[i].what, what, detail, troubles[i].advice);
 	if ((rc & 0xff) == SQLITE_NOMEM)
 		return fail(e, ERR_UNAVAILABLE, "%s: out of memory", what);
 	return fail(e, ERR_INTERNAL, "%s: %s", what, detail);
@@ -81,7 +83,61 @@ past_deadline(void *arg)
 	const struct db *db = arg;
 
 	return db->interrupt_at_ms != 0 &&
-	    clock_mono_ms() > db->interrupt_at_ms;
+	       clock_mono_ms() > db->interrupt_at_ms;
+}
+
+/*
+ * A path as an SQLite URI that promises a file nobody changes: it is read
+ * without locks and without making or removing files beside it.
+ */
+static int
+immutable_uri(const char *path, struct buf *uri, struct err *e)
+{
+	buf_init(uri, 4 * PATH_MAX);
+	/* the empty authority keeps a path of two slashes from being one */
+	buf_z(uri, path[0] == '/' ? "file://" : "file:");
+	for (; *path != '\0'; path++)
+		if (strchr("%?#", *path) != NULL)
+			buf_printf(uri, "%%%02X", (unsigned)*path);
+		else
+			buf_char(uri, *path);
+	buf_z(uri, "?immutable=1");
+	if (uri->failed)
+		return fail(e, ERR_UNAVAILABLE, "database name too long");
+	return 0;
+}
+
+/*
+ * Look at a file before it is opened for good: opening alone would make a
+ * WAL beside a foreign database, and closing would write into it.  The last
+ * changes may stand in a WAL and are not seen here, so db_migrate() judges
+ * again.
+ */
+static int
+look_before(const char *path, struct err *e)
+{
+	struct db probe = { .handle = NULL };
+	struct buf uri;
+	struct stat st;
+	int64_t version;
+	int rc;
+
+	if (stat(path, &st) == -1 || (S_ISREG(st.st_mode) && st.st_size == 0))
+		return 0;
+	if ((rc = immutable_uri(path, &uri, e)) != 0)
+		goto out;
+	rc = sqlite3_open_v2(buf_text(&uri), &probe.handle,
+	    SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX |
+		SQLITE_OPEN_EXRESCODE,
+	    NULL);
+	if (rc != SQLITE_OK)
+		rc = db_fail_code(probe.handle, rc, path, "open", e);
+	else
+		rc = db_judge(&probe, path, &version, e);
+out:
+	db_close(&probe);
+	buf_free(&uri);
+	return rc;
 }
 
 static int
@@ -97,19 +153,22 @@ configure(struct db *db, enum db_mode mode, const char *path, struct err *e)
 	sqlite3_db_config(h, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
 	sqlite3_db_config(h, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
 	/* the last one to leave keeps the WAL: a reader may come at any time */
-	sqlite3_db_config(h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE,
-	    mode == DB_READ, NULL);
+	sqlite3_db_config(
+	    h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, mode == DB_READ, NULL);
 	sqlite3_limit(h, SQLITE_LIMIT_ATTACHED, 0);
 	sqlite3_limit(h, SQLITE_LIMIT_LENGTH, 128 * 1024 * 1024);
+	sqlite3_limit(h, SQLITE_LIMIT_VARIABLE_NUMBER, 1000);
+	sqlite3_limit(h, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 4096);
+	sqlite3_limit(h, SQLITE_LIMIT_WORKER_THREADS, 0);
 	sqlite3_progress_handler(h, DEADLINE_STEPS, past_deadline, db);
 	rc = sqlite3_exec(h, connection_setup, NULL, NULL, NULL);
 	if (rc == SQLITE_OK && mode == DB_READ)
-		rc = sqlite3_exec(
-		    h, "PRAGMA query_only = ON", NULL, NULL, NULL);
+		rc =
+		    sqlite3_exec(h, "PRAGMA query_only = ON", NULL, NULL, NULL);
 	/* the first read finds out whether it is a database at all */
 	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(h, "SELECT count(*) FROM sqlite_schema",
-		    NULL, NULL, NULL);
+		rc = sqlite3_exec(
+		    h, "SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL);
 	if (rc != SQLITE_OK)
 		return db_fail_code(h, rc, path, "open", e);
 	return 0;
@@ -120,10 +179,12 @@ db_open(struct db *db, const char *path, enum db_mode mode, struct err *e)
 {
 	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, rc;
 
-	*db = (struct db) { .handle = NULL };
+	*db = (struct db){ .handle = NULL };
+	if (look_before(path, e) != 0)
+		return -1;
 	flags |= mode == DB_CREATE ?
-	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE :
-	    SQLITE_OPEN_READWRITE;
+		     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE :
+		     SQLITE_OPEN_READWRITE;
 	rc = sqlite3_open_v2(path, &db->handle, flags, NULL);
 	if (rc != SQLITE_OK) {
 		db_fail_code(db->handle, rc, path, "open", e);
@@ -295,8 +356,8 @@ db_col_str(sqlite3_stmt *st, int col)
 	const unsigned char *p = sqlite3_column_text(st, col);
 
 	if (p == NULL)
-		return (struct str) { NULL, 0 };
-	return (struct str) { (const char *)p,
+		return (struct str){ NULL, 0 };
+	return (struct str){ (const char *)p,
 		(size_t)sqlite3_column_bytes(st, col) };
 }
 
@@ -305,7 +366,7 @@ db_col_blob(sqlite3_stmt *st, int col)
 {
 	const void *p = sqlite3_column_blob(st, col);
 
-	return (struct str) { p,
+	return (struct str){ p,
 		p == NULL ? 0 : (size_t)sqlite3_column_bytes(st, col) };
 }
 

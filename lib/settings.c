@@ -31,7 +31,7 @@ setting_get(struct db *db, const char *key, struct arena *a, struct str *value,
 		return fail(e, ERR_MISSING, "setting %s is not there", key);
 	v = db_col_str(st, 0);
 	copy = arena_strdup(a, v);
-	*value = (struct str) { copy, v.n };
+	*value = (struct str){ copy, v.n };
 	db_reset(st);
 	if (copy == NULL)
 		return fail(e, ERR_TOO_LARGE, "setting %s is too large", key);
@@ -51,7 +51,8 @@ setting_put(struct db *db, const char *key, struct str value, struct err *e)
 	return db_exec(db, st, e);
 }
 
-/* ---- addresses ------------------------------------------------------------ */
+/* ---- addresses ------------------------------------------------------------
+ */
 
 const char *
 cpa_url_normalise(struct arena *a, struct str url)
@@ -79,7 +80,7 @@ authority(struct str url, struct str *scheme)
 	const char *p = memmem(url.p, url.n, "://", 3), *end;
 	struct str host;
 
-	*scheme = (struct str) { url.p, 0 };
+	*scheme = (struct str){ url.p, 0 };
 	if (p == NULL)
 		return url;
 	scheme->n = (size_t)(p - url.p);
@@ -121,10 +122,11 @@ cpa_url_same_host(struct str a, struct str b)
 	host_a = without_default_port(host_a, scheme_a);
 	host_b = without_default_port(host_b, scheme_b);
 	return str_eq_nocase(scheme_a, scheme_b) &&
-	    str_eq_nocase(host_a, host_b);
+	       str_eq_nocase(host_a, host_b);
 }
 
-/* ---- reading -------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------
+ */
 
 void
 settings_default(const struct cfg *c, struct manager_config *m)
@@ -194,12 +196,12 @@ load_row(struct db *db, const struct data_key *k, struct arena *a,
 		return e->kind == ERR_MISSING ? 0 : -1;
 	if ((row = json_in_parse(value, true, e)) == NULL ||
 	    settings_merge_row(row, a, m, e) != 0 ||
-	    json_in_object(row, "cpaConnection", "cpaConnection", &connection,
-		e) != 0 ||
+	    json_in_object(
+		row, "cpaConnection", "cpaConnection", &connection, e) != 0 ||
 	    json_in_str(connection, "managementKey", "managementKey", &sealed,
 		e) != 0 ||
-	    json_in_i64(
-		row, "updatedAtMs", "updatedAtMs", &m->updated_ms, e) != 0) {
+	    json_in_i64(row, "updatedAtMs", "updatedAtMs", &m->updated_ms, e) !=
+		0) {
 		e->kind = ERR_INTERNAL;
 		fail_prefix(e, "setting manager_config_v1 is broken");
 		goto out;
@@ -243,8 +245,8 @@ load_setup(struct db *db, const struct data_key *k, struct arena *a,
 		goto out;
 	}
 	if (side.n > 0)
-		m->pop_side = str_eq_nocase(side, STR("left")) ? "left" :
-								 "right";
+		m->pop_side =
+		    str_eq_nocase(side, STR("left")) ? "left" : "right";
 	m->source = SOURCE_DB;
 	rc = 0;
 out:
@@ -328,7 +330,8 @@ settings_wipe(struct manager_config *m)
 	m->cpa_key = "";
 }
 
-/* ---- writing -------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------
+ */
 
 static int
 put_json(struct db *db, const char *key, struct json_out *o, struct buf *b,
@@ -360,8 +363,8 @@ put_setup(struct db *db, const struct manager_config *m, struct str sealed,
 	return rc;
 }
 
-static int
-put_bootstrap(struct db *db, struct err *e)
+int
+settings_put_bootstrap(struct db *db, bool initialized, struct err *e)
 {
 	struct json_out o;
 	struct buf b;
@@ -371,9 +374,9 @@ put_bootstrap(struct db *db, struct err *e)
 	json_out_init(&o, &b, NULL, NULL);
 	json_out_object(&o);
 	json_out_kint(&o, "version", 1);
-	json_out_kz(&o, "status", "ready");
+	json_out_kz(&o, "status", initialized ? "ready" : "fresh");
 	json_out_kbool(&o, "adminReady", true);
-	json_out_kbool(&o, "projectInitialized", true);
+	json_out_kbool(&o, "projectInitialized", initialized);
 	json_out_kbool(&o, "dataKeyReady", true);
 	json_out_kbool(&o, "migratedLegacy", false);
 	json_out_kbool(&o, "hasHistoricalData", false);
@@ -384,35 +387,99 @@ put_bootstrap(struct db *db, struct err *e)
 	return rc;
 }
 
+/*
+ * The connection that the row holds already, still sealed.  A connection of
+ * the environment takes its place in memory only: it is not ours to store,
+ * and without the environment the stored one holds again.
+ */
+static int
+stored_connection(struct db *db, struct arena *a, const char **url,
+    struct str *sealed, struct err *e)
+{
+	struct str value, text = { NULL, 0 }, key = { NULL, 0 };
+	const json_t *connection = NULL;
+	json_t *row = NULL;
+	char *copy;
+	int rc = -1;
+
+	*url = "";
+	*sealed = (struct str){ NULL, 0 };
+	if (setting_get(db, "manager_config_v1", a, &value, e) != 0)
+		return e->kind == ERR_MISSING ? 0 : -1;
+	if ((row = json_in_parse(value, true, e)) == NULL ||
+	    json_in_object(
+		row, "cpaConnection", "cpaConnection", &connection, e) != 0 ||
+	    json_in_str(connection, "cpaBaseUrl", "cpaBaseUrl", &text, e) !=
+		0 ||
+	    json_in_str(
+		connection, "managementKey", "managementKey", &key, e) != 0) {
+		e->kind = ERR_INTERNAL;
+		fail_prefix(e, "setting manager_config_v1 is broken");
+		goto out;
+	}
+	*url = arena_strdup(a, text);
+	copy = arena_strdup(a, key);
+	if (*url == NULL || copy == NULL) {
+		fail(e, ERR_TOO_LARGE, "out of memory");
+		goto out;
+	}
+	*sealed = (struct str){ copy, key.n };
+	rc = 0;
+out:
+	json_decref(row);
+	return rc;
+}
+
+/* manager_config_v1, and `setup` when the connection is ours to store. */
+static int
+put_config(struct db *db, const struct data_key *k,
+    const struct manager_config *m, struct err *e)
+{
+	struct manager_config row = *m;
+	struct buf sealed, value;
+	struct str key;
+	struct json_out o;
+	struct arena a;
+	int rc = -1;
+
+	arena_init(&a, 4 * VALUE_MAX_BYTES);
+	buf_init(&sealed, VALUE_MAX_BYTES);
+	buf_init(&value, VALUE_MAX_BYTES);
+	if (m->source == SOURCE_ENV) {
+		if (stored_connection(db, &a, &row.cpa_url, &key, e) != 0)
+			goto out;
+	} else {
+		if (secret_seal(k, str_of(m->cpa_key), &sealed, e) != 0)
+			goto out;
+		key = buf_view(&sealed);
+	}
+	json_out_init(&o, &value, NULL, NULL);
+	settings_json_row(&o, &row, key, clock_now_ms());
+	if (put_json(db, "manager_config_v1", &o, &value, e) == 0 &&
+	    (m->source == SOURCE_ENV || !settings_connected(m) ||
+		put_setup(db, m, key, e) == 0))
+		rc = 0;
+out:
+	buf_free(&value);
+	buf_free(&sealed);
+	arena_free(&a);
+	return rc;
+}
+
 int
 settings_save(struct db *db, const struct data_key *k,
     const struct manager_config *m, bool initialized, struct err *e)
 {
-	struct buf sealed, value;
-	struct json_out o;
-	bool begun = false;
-	int rc = -1;
+	struct err local;
 
-	buf_init(&sealed, VALUE_MAX_BYTES);
-	buf_init(&value, VALUE_MAX_BYTES);
-	if (secret_seal(k, str_of(m->cpa_key), &sealed, e) != 0)
-		goto out;
-	json_out_init(&o, &value, NULL, NULL);
-	settings_json_row(&o, m, buf_view(&sealed), clock_now_ms());
+	if (e == NULL)
+		e = &local;
 	if (db_begin(db, e) != 0)
-		goto out;
-	begun = true;
-	if (put_json(db, "manager_config_v1", &o, &value, e) != 0 ||
-	    (settings_connected(m) &&
-		put_setup(db, m, buf_view(&sealed), e) != 0) ||
-	    (initialized && put_bootstrap(db, e) != 0))
-		goto out;
-	begun = false;
-	rc = db_commit(db, e);
-out:
-	if (begun)
+		return -1;
+	if (put_config(db, k, m, e) != 0 ||
+	    (initialized && settings_put_bootstrap(db, true, e) != 0)) {
 		db_rollback(db);
-	buf_free(&value);
-	buf_free(&sealed);
-	return rc;
+		return -1;
+	}
+	return db_commit(db, e);
 }

@@ -20,6 +20,10 @@ int settings_merge_row(const json_t *row, struct arena *a,
 void settings_json_row(struct json_out *o, const struct manager_config *m,
     struct str sealed_key, int64_t updated_ms);
 
+/* Set bootstrap_state_v1: is there a connection to CPA? */
+int settings_put_bootstrap(
+    struct db *db, bool initialized, struct err *e) ATTR_USE_RESULT;
+
 /* Does the system know this time zone? */
 bool time_zone_known(struct str name);
 

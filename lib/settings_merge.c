@@ -6,17 +6,27 @@
  */
 #include "settings_impl.h"
 
+#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #define TIME_POINTS_MAX 1440
 
+/* Text that may stand in a header or a URL: no control characters. */
+static bool
+one_line(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
+			return false;
+	return true;
+}
+
 /* Non-blank text, trimmed and copied; otherwise *out stays. */
 static int
-take_text(const json_t *obj, const char *key, const char *path,
-    struct arena *a, const char **out, struct err *e)
+take_text(const json_t *obj, const char *key, const char *path, struct arena *a,
+    const char **out, struct err *e)
 {
 	struct str s = { NULL, 0 };
 	char *copy;
@@ -31,6 +41,21 @@ take_text(const json_t *obj, const char *key, const char *path,
 	if ((copy = arena_strdup(a, s)) == NULL)
 		return fail(e, ERR_TOO_LARGE, "%s is too long", path);
 	*out = copy;
+	return 0;
+}
+
+static int
+take_line(const json_t *obj, const char *key, const char *path, struct arena *a,
+    const char **out, struct err *e)
+{
+	const char *text = *out;
+
+	if (take_text(obj, key, path, a, &text, e) != 0)
+		return -1;
+	if (!one_line(str_of(text)))
+		return fail(
+		    e, ERR_INPUT, "%s must not hold control characters", path);
+	*out = text;
 	return 0;
 }
 
@@ -63,8 +88,8 @@ take_count(const json_t *obj, const char *key, const char *path, int64_t *out,
 }
 
 static int
-collector(const json_t *obj, struct arena *a, struct manager_config *m,
-    struct err *e)
+collector(
+    const json_t *obj, struct arena *a, struct manager_config *m, struct err *e)
 {
 	struct str mode = { NULL, 0 }, side = { NULL, 0 };
 	bool tls = false;
@@ -73,7 +98,7 @@ collector(const json_t *obj, struct arena *a, struct manager_config *m,
 		&m->collector_enabled, e) != 0 ||
 	    json_in_str(obj, "collectorMode", "collector.collectorMode", &mode,
 		e) != 0 ||
-	    take_text(obj, "queue", "collector.queue", a, &m->queue, e) != 0 ||
+	    take_line(obj, "queue", "collector.queue", a, &m->queue, e) != 0 ||
 	    json_in_str(obj, "popSide", "collector.popSide", &side, e) != 0 ||
 	    take_positive(obj, "batchSize", "collector.batchSize",
 		&m->batch_size, e) != 0 ||
@@ -81,8 +106,8 @@ collector(const json_t *obj, struct arena *a, struct manager_config *m,
 		&m->poll_interval_ms, e) != 0 ||
 	    take_positive(obj, "queryLimit", "collector.queryLimit",
 		&m->query_limit, e) != 0 ||
-	    json_in_bool(obj, "tlsSkipVerify", "collector.tlsSkipVerify", &tls,
-		e) != 0)
+	    json_in_bool(
+		obj, "tlsSkipVerify", "collector.tlsSkipVerify", &tls, e) != 0)
 		return -1;
 	if (str_trim(mode).n > 0)
 		m->mode = collector_mode_parse(mode);
@@ -98,22 +123,44 @@ collector(const json_t *obj, struct arena *a, struct manager_config *m,
 bool
 time_zone_known(struct str name)
 {
-	char path[256];
-	struct stat st;
-	int n;
+	char path[256], magic[4];
+	bool known;
+	int fd, n;
 
 	if (str_eq(name, STR("UTC")) || str_eq(name, STR("Local")))
 		return true;
-	/* no zone has a dot in its name; files beside them do */
+	/* no zone has a dot in its name; ways out of the directory do */
 	if (name.n == 0 || name.p[0] == '/' ||
 	    memchr(name.p, '.', name.n) != NULL ||
 	    memchr(name.p, '\0', name.n) != NULL)
 		return false;
-	n = snprintf(path, sizeof path, "/usr/share/zoneinfo/%.*s",
-	    STR_ARG(name));
+	n = snprintf(
+	    path, sizeof path, "/usr/share/zoneinfo/%.*s", STR_ARG(name));
 	if (n < 0 || (size_t)n >= sizeof path)
 		return false;
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+	/* tables of zones and leap seconds stand in that directory as well */
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) == -1)
+		return false;
+	known = read(fd, magic, sizeof magic) == sizeof magic &&
+		memcmp(magic, "TZif", sizeof magic) == 0;
+	close(fd);
+	return known;
+}
+
+/* One or two digits, or -1. */
+static int
+clock_part(struct str s)
+{
+	int v = 0;
+
+	if (s.n < 1 || s.n > 2)
+		return -1;
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] < '0' || s.p[i] > '9')
+			return -1;
+		v = v * 10 + (s.p[i] - '0');
+	}
+	return v;
 }
 
 /* "H:M" to minutes of the day, -1 when it is no time. */
@@ -121,20 +168,16 @@ static int
 time_point(struct str s)
 {
 	const char *colon = s.n == 0 ? NULL : memchr(s.p, ':', s.n);
-	int64_t hour, minute;
+	int hour, minute;
 
 	if (colon == NULL)
 		return -1;
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] != ':' && (s.p[i] < '0' || s.p[i] > '9'))
-			return -1;
-	if (str_i64((struct str) { s.p, (size_t)(colon - s.p) }, &hour) != 0 ||
-	    str_i64((struct str) { colon + 1,
-			(size_t)(s.p + s.n - colon - 1) },
-		&minute) != 0 ||
-	    s.n > 5 || hour > 23 || minute > 59)
+	hour = clock_part((struct str){ s.p, (size_t)(colon - s.p) });
+	minute = clock_part(
+	    (struct str){ colon + 1, (size_t)(s.p + s.n - colon - 1) });
+	if (hour < 0 || hour > 23 || minute < 0 || minute > 59)
 		return -1;
-	return (int)(hour * 60 + minute);
+	return hour * 60 + minute;
 }
 
 /* Valid time points, without repeats, in order; NULL-terminated. */
@@ -160,9 +203,8 @@ time_points(const struct str *texts, size_t n, struct arena *a,
 		return fail(e, ERR_TOO_LARGE, "out of memory");
 	*out = list;
 	for (m = 0; m < TIME_POINTS_MAX; m++)
-		if (at[m] &&
-		    (*list++ = arena_printf(
-			 a, "%02d:%02d", m / 60, m % 60)) == NULL)
+		if (at[m] && (*list++ = arena_printf(
+				  a, "%02d:%02d", m / 60, m % 60)) == NULL)
 			return fail(e, ERR_TOO_LARGE, "out of memory");
 	return 0;
 }
@@ -178,13 +220,13 @@ schedule(const json_t *obj, struct arena *a, struct inspection_config *i,
 	bool present = false;
 	size_t n = 0;
 
-	if (json_in_str(obj, "mode", "codexInspection.schedule.mode", &mode,
-		e) != 0 ||
-	    json_in_strings(obj, "timePoints", where, a, &texts, &n, &present,
-		e) != 0 ||
+	if (json_in_str(
+		obj, "mode", "codexInspection.schedule.mode", &mode, e) != 0 ||
+	    json_in_strings(
+		obj, "timePoints", where, a, &texts, &n, &present, e) != 0 ||
 	    json_in_i64(obj, "intervalMinutes",
-		"codexInspection.schedule.intervalMinutes", &interval, e) !=
-		0 ||
+		"codexInspection.schedule.intervalMinutes", &interval,
+		e) != 0 ||
 	    json_in_str(obj, "timeZone", "codexInspection.schedule.timeZone",
 		&zone, e) != 0 ||
 	    (present && time_points(texts, n, a, &points, e) != 0))
@@ -255,13 +297,13 @@ inspection(const json_t *obj, struct arena *a, struct inspection_config *i,
 	double threshold = 0;
 	struct str action = { NULL, 0 };
 
-	if (json_in_bool(obj, "enabled", "codexInspection.enabled",
-		&i->enabled, e) != 0 ||
-	    json_in_object(obj, "schedule", "codexInspection.schedule", &plan,
+	if (json_in_bool(obj, "enabled", "codexInspection.enabled", &i->enabled,
 		e) != 0 ||
+	    json_in_object(
+		obj, "schedule", "codexInspection.schedule", &plan, e) != 0 ||
 	    schedule(plan, a, i, e) != 0 || targets(obj, a, i, e) != 0 ||
-	    take_positive(obj, "workers", "codexInspection.workers", &workers,
-		e) != 0 ||
+	    take_positive(
+		obj, "workers", "codexInspection.workers", &workers, e) != 0 ||
 	    take_positive(obj, "deleteWorkers", "codexInspection.deleteWorkers",
 		&delete_workers, e) != 0 ||
 	    take_positive(obj, "timeout", "codexInspection.timeout",
@@ -270,17 +312,17 @@ inspection(const json_t *obj, struct arena *a, struct inspection_config *i,
 		e) != 0 ||
 	    take_count(obj, "sampleSize", "codexInspection.sampleSize",
 		&i->sample_size, e) != 0 ||
-	    take_text(obj, "userAgent", "codexInspection.userAgent", a,
+	    take_line(obj, "userAgent", "codexInspection.userAgent", a,
 		&i->user_agent, e) != 0 ||
-	    take_text(obj, "xaiInferenceUserAgent",
+	    take_line(obj, "xaiInferenceUserAgent",
 		"codexInspection.xaiInferenceUserAgent", a, &i->xai_user_agent,
 		e) != 0 ||
-	    take_text(obj, "xaiInferenceModel",
-		"codexInspection.xaiInferenceModel", a, &i->xai_model, e) !=
-		0 ||
+	    take_line(obj, "xaiInferenceModel",
+		"codexInspection.xaiInferenceModel", a, &i->xai_model,
+		e) != 0 ||
 	    take_text(obj, "xaiInferencePrompt",
-		"codexInspection.xaiInferencePrompt", a, &i->xai_prompt, e) !=
-		0 ||
+		"codexInspection.xaiInferencePrompt", a, &i->xai_prompt,
+		e) != 0 ||
 	    json_in_bool(obj, "xaiInferenceEnabled",
 		"codexInspection.xaiInferenceEnabled", &inference, e) != 0 ||
 	    json_in_bool(obj, "autoRecoverEnabled",
@@ -303,7 +345,7 @@ inspection(const json_t *obj, struct arena *a, struct inspection_config *i,
 	if (threshold > 0 && threshold <= 100)
 		i->used_percent_threshold = threshold;
 	action = str_trim(action);
-	for (const char *const *p = (const char *const[]) { "none", "enable",
+	for (const char *const *p = (const char *const[]){ "none", "enable",
 		 "disable", "delete", NULL };
 	     *p != NULL; p++)
 		if (str_eq_nocase(action, str_of(*p)))
@@ -313,8 +355,8 @@ inspection(const json_t *obj, struct arena *a, struct inspection_config *i,
 
 /* Everything but the connection. */
 static int
-merge_common(const json_t *obj, struct arena *a, struct manager_config *m,
-    struct err *e)
+merge_common(
+    const json_t *obj, struct arena *a, struct manager_config *m, struct err *e)
 {
 	const json_t *part = NULL;
 
@@ -323,8 +365,8 @@ merge_common(const json_t *obj, struct arena *a, struct manager_config *m,
 	if (part != NULL && collector(part, a, m, e) != 0)
 		return -1;
 	part = NULL;
-	if (json_in_object(obj, "codexInspection", "codexInspection", &part,
-		e) != 0)
+	if (json_in_object(
+		obj, "codexInspection", "codexInspection", &part, e) != 0)
 		return -1;
 	if (part != NULL)
 		return inspection(part, a, &m->inspection, e);
@@ -333,14 +375,14 @@ merge_common(const json_t *obj, struct arena *a, struct manager_config *m,
 }
 
 int
-settings_merge_row(const json_t *row, struct arena *a,
-    struct manager_config *m, struct err *e)
+settings_merge_row(
+    const json_t *row, struct arena *a, struct manager_config *m, struct err *e)
 {
 	const json_t *connection = NULL;
 	struct str url = { NULL, 0 };
 
-	if (json_in_object(row, "cpaConnection", "cpaConnection", &connection,
-		e) != 0 ||
+	if (json_in_object(
+		row, "cpaConnection", "cpaConnection", &connection, e) != 0 ||
 	    json_in_str(connection, "cpaBaseUrl", "cpaConnection.cpaBaseUrl",
 		&url, e) != 0 ||
 	    merge_common(row, a, m, e) != 0)
@@ -359,14 +401,14 @@ refuse_inspection(const json_t *obj, struct arena *a, struct err *e)
 	bool present = false;
 	size_t n = 0;
 
-	if (json_in_object(obj, "codexInspection", "codexInspection", &part,
+	if (json_in_object(
+		obj, "codexInspection", "codexInspection", &part, e) != 0 ||
+	    json_in_str(part, "targetType", "codexInspection.targetType", &type,
 		e) != 0 ||
-	    json_in_str(part, "targetType", "codexInspection.targetType",
-		&type, e) != 0 ||
 	    json_in_strings(part, "targetTypes", "codexInspection.targetTypes",
 		a, &list, &n, &present, e) != 0 ||
-	    json_in_object(part, "schedule", "codexInspection.schedule", &plan,
-		e) != 0 ||
+	    json_in_object(
+		part, "schedule", "codexInspection.schedule", &plan, e) != 0 ||
 	    json_in_str(plan, "timeZone", "codexInspection.schedule.timeZone",
 		&zone, e) != 0)
 		return -1;
@@ -409,8 +451,8 @@ merge_connection(const json_t *obj, const struct manager_config *base,
 
 	if (json_in_object(obj, "cpaConnection", "cpaConnection", &part, e) !=
 		0 ||
-	    json_in_str(part, "cpaBaseUrl", "cpaConnection.cpaBaseUrl", &url,
-		e) != 0 ||
+	    json_in_str(
+		part, "cpaBaseUrl", "cpaConnection.cpaBaseUrl", &url, e) != 0 ||
 	    json_in_str(part, "managementKey", "cpaConnection.managementKey",
 		&key, e) != 0)
 		return -1;
@@ -419,9 +461,9 @@ merge_connection(const json_t *obj, const struct manager_config *base,
 	typed = key.n > 0 && !str_eq(key, STR(KEY_MASK));
 	if (url.n == 0 && !typed)
 		return 0;
-	if ((url.n > 0 && memchr(url.p, '\0', url.n) != NULL) ||
-	    (typed && memchr(key.p, '\0', key.n) != NULL))
-		return fail(e, ERR_INPUT, "cpaConnection must not hold a NUL");
+	if (!one_line(url) || (typed && !one_line(key)))
+		return fail(e, ERR_INPUT,
+		    "cpaConnection must not hold control characters");
 	if (url.n > 0 && (m->cpa_url = cpa_url_normalise(a, url)) == NULL)
 		return fail(e, ERR_TOO_LARGE, "out of memory");
 	if (typed) {
@@ -430,8 +472,7 @@ merge_connection(const json_t *obj, const struct manager_config *base,
 	} else if (base->cpa_key[0] == '\0')
 		return fail_code(e, ERR_INPUT, "cpa_connection_required",
 		    "cpaBaseUrl and managementKey are required");
-	else if (!cpa_url_same_host(
-		     str_of(m->cpa_url), str_of(base->cpa_url)))
+	else if (!cpa_url_same_host(str_of(m->cpa_url), str_of(base->cpa_url)))
 		return fail_code(e, ERR_INPUT, "cpa_key_required",
 		    "cpaConnection.managementKey must be typed again when "
 		    "cpaBaseUrl names another host");

@@ -9,8 +9,8 @@ PRAGMA user_version;
 -- name: meta_application_id
 PRAGMA application_id;
 
--- name: meta_table_exists
-SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = :name;
+-- name: meta_tables_glob
+SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name GLOB :name;
 
 -- name: meta_integrity
 PRAGMA integrity_check(20);
