@@ -31,12 +31,12 @@ static bool
 same_source(const struct source_config *a, const struct source_config *b)
 {
 	return a->enabled == b->enabled && strcmp(a->base, b->base) == 0 &&
-	    strcmp(a->key, b->key) == 0 && strcmp(a->mode, b->mode) == 0 &&
-	    strcmp(a->queue, b->queue) == 0 &&
-	    a->batch_size == b->batch_size &&
-	    a->poll_interval_ms == b->poll_interval_ms &&
-	    a->tls_skip_verify == b->tls_skip_verify &&
-	    a->refused_until_ms == b->refused_until_ms;
+	       strcmp(a->key, b->key) == 0 && strcmp(a->mode, b->mode) == 0 &&
+	       strcmp(a->queue, b->queue) == 0 &&
+	       a->batch_size == b->batch_size &&
+	       a->poll_interval_ms == b->poll_interval_ms &&
+	       a->tls_skip_verify == b->tls_skip_verify &&
+	       a->refused_until_ms == b->refused_until_ms;
 }
 
 void

@@ -15,10 +15,10 @@
 
 /* What the reader must know; the writer reads it from the settings. */
 struct source_config {
-	bool enabled;         /* a connection is known and collection is on */
-	char base[1024];      /* URL of CPA without trailing slash */
-	char key[512];        /* CPA's management key */
-	char mode[16];        /* as configured */
+	bool enabled;    /* a connection is known and collection is on */
+	char base[1024]; /* URL of CPA without trailing slash */
+	char key[512];   /* CPA's management key */
+	char mode[16];   /* as configured */
 	char queue[128];
 	int64_t batch_size, poll_interval_ms;
 	bool tls_skip_verify;
@@ -36,8 +36,8 @@ struct source_state {
 };
 
 struct daemon {
-	struct cfg cfg;          /* the writer's own once it runs */
-	const char *data_dir;    /* --data, NULL: not given */
+	struct cfg cfg;       /* the writer's own once it runs */
+	const char *data_dir; /* --data, NULL: not given */
 	struct spool spool;
 	int stop_fd;             /* eventfd: readable once the end has come */
 	int wake_fd;             /* eventfd: the reader should look again */
@@ -55,21 +55,21 @@ struct daemon {
 };
 
 /* Copy the configuration; *version changes when it did. */
-void daemon_source(struct daemon *d, struct source_config *out,
-    unsigned *version);
+void daemon_source(
+    struct daemon *d, struct source_config *out, unsigned *version);
 
 /* Put a new configuration; the reader is woken when it differs. */
 void daemon_source_set(struct daemon *d, const struct source_config *in);
 
 /* Tell how the reader is; NULL leaves a text alone. */
-void daemon_tell(struct daemon *d, const char *collector,
-    const char *transport, const char *error, const char *hint);
+void daemon_tell(struct daemon *d, const char *collector, const char *transport,
+    const char *error, const char *hint);
 void daemon_tell_consumed(struct daemon *d, int64_t ms);
 void daemon_tell_refused(struct daemon *d);
 
 /* Copy the reader's state; key_refused is taken, not copied. */
-void daemon_state(struct daemon *d, struct source_state *out,
-    unsigned *version);
+void daemon_state(
+    struct daemon *d, struct source_state *out, unsigned *version);
 
 /* Wait at most ms, ended early by the end or by a change of configuration. */
 void daemon_sleep(struct daemon *d, int64_t ms);

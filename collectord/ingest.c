@@ -13,12 +13,12 @@
 #include "json_split.h"
 #include "model/normalise.h"
 
-#define EVENTS_MAX 1000                 /* of one transaction */
-#define TRANSACTION_MS 40               /* leaves room for the commit itself */
+#define EVENTS_MAX 1000   /* of one transaction */
+#define TRANSACTION_MS 40 /* leaves room for the commit itself */
 #define ARENA_FULL ((size_t)8 * 1024 * 1024) /* enough for one transaction */
 #define ARENA_MAX ((size_t)160 * 1024 * 1024)
 #define WINDOW_MAX ((size_t)80 * 1024 * 1024) /* the largest element */
-#define DEAD_MAX ((size_t)64 * 1024)    /* kept of a dead letter */
+#define DEAD_MAX ((size_t)64 * 1024)          /* kept of a dead letter */
 #define DETAIL_MAX ((size_t)8 * 1024 * 1024)
 
 struct dead_letter {
@@ -36,8 +36,8 @@ struct ingest {
 	struct usage_event events[EVENTS_MAX];
 	size_t n_events, n_dead;
 	struct dead_letter dead[EVENTS_MAX];
-	int64_t element;    /* elements of the batch taken so far */
-	bool over;          /* no more elements */
+	int64_t element; /* elements of the batch taken so far */
+	bool over;       /* no more elements */
 };
 
 struct ingest *
@@ -118,8 +118,8 @@ take(struct ingest *in, struct str element, int64_t now_ms,
 		add_dead(in, element, e.text);
 		return;
 	}
-	switch (normalise(item, now_ms, &in->arena,
-	    &in->events[in->n_events], &e)) {
+	switch (normalise(
+	    item, now_ms, &in->arena, &in->events[in->n_events], &e)) {
 	case PAYLOAD_EVENT:
 		in->n_events++;
 		break;
@@ -155,7 +155,7 @@ gather(struct ingest *in, struct spool *spool, struct spool_batch *b,
 	int rc;
 
 	while (!in->over && in->n_events < EVENTS_MAX &&
-	    in->n_dead < EVENTS_MAX && in->arena.used_bytes < ARENA_FULL) {
+	       in->n_dead < EVENTS_MAX && in->arena.used_bytes < ARENA_FULL) {
 		switch (json_split_next(
 		    &in->split, buf_view(&in->window), &element)) {
 		case JSON_SPLIT_ELEMENT:
@@ -181,7 +181,8 @@ gather(struct ingest *in, struct spool *spool, struct spool_batch *b,
 				return -1;
 			if (rc == 1)
 				break;
-			/* a batch that broke off ends so; a whole one must not */
+			/* a batch that broke off ends so; a whole one must not
+			 */
 			if (b->how != SPOOL_END_OK && rc == 0)
 				in->over = true;
 			else
@@ -234,7 +235,7 @@ bind_texts(struct ingest *in, struct db *db, sqlite3_stmt *st,
 	int64_t id;
 
 	if (ev->has_api_key_hash)
-		key = (struct str) { (const char *)ev->api_key_hash,
+		key = (struct str){ (const char *)ev->api_key_hash,
 			SHA256_BYTES };
 	const struct {
 		int at;
@@ -350,8 +351,7 @@ place_digest(const struct spool_batch *b, int64_t element, char what,
 
 static int
 store_dead(struct db *db, const struct spool_batch *b,
-    const struct dead_letter *dead, struct ingest_result *result,
-    struct err *e)
+    const struct dead_letter *dead, struct ingest_result *result, struct err *e)
 {
 	sqlite3_stmt *st = db_stmt(db, SQL_dead_letter_add, e);
 	unsigned char digest[SHA256_BYTES];
@@ -361,8 +361,8 @@ store_dead(struct db *db, const struct spool_batch *b,
 	place_digest(b, dead->element, 'd', digest);
 	db_bind_i64(st, P_dead_letter_add_created_ms, b->end_ms);
 	db_bind_str(st, P_dead_letter_add_reason, dead->reason);
-	db_bind_blob(st, P_dead_letter_add_payload, dead->payload.p,
-	    dead->payload.n);
+	db_bind_blob(
+	    st, P_dead_letter_add_payload, dead->payload.p, dead->payload.n);
 	db_bind_blob(st, P_dead_letter_add_digest, digest, sizeof digest);
 	if (db_exec(db, st, e) != 0)
 		return -1;
@@ -439,8 +439,7 @@ store(struct ingest *in, struct db *db, const struct spool_batch *b,
 		return -1;
 	begun_ms = clock_mono_ms();
 	for (; i < in->n_events; i++) {
-		if (i % 32 == 31 &&
-		    clock_mono_ms() - begun_ms > TRANSACTION_MS)
+		if (i % 32 == 31 && clock_mono_ms() - begun_ms > TRANSACTION_MS)
 			break;
 		if (store_event(in, db, &in->events[i], now_ms, &part, e) != 0)
 			goto fail;
@@ -485,7 +484,7 @@ ingest_batch(struct ingest *in, struct db *db, struct spool *spool,
 	struct spool_batch b = *batch;
 	int rc = -1;
 
-	*result = (struct ingest_result) { .inserted = 0 };
+	*result = (struct ingest_result){ .inserted = 0 };
 	buf_clear(&in->window);
 	json_split_init(&in->split);
 	in->element = 0;
@@ -498,8 +497,8 @@ ingest_batch(struct ingest *in, struct db *db, struct spool *spool,
 		if (gather(in, spool, &b, result, e) != 0)
 			goto out;
 		do
-			if (store(in, db, &b, &done, result, before_commit,
-				arg, e) != 0)
+			if (store(in, db, &b, &done, result, before_commit, arg,
+				e) != 0)
 				goto out;
 		while (done < in->n_events);
 	} while (!in->over);

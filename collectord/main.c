@@ -129,7 +129,7 @@ threads_alive(struct daemon *d)
 	int64_t now = clock_mono_ms();
 
 	return now - atomic_load(&d->reader_alive_ms) < STUCK_MS &&
-	    now - atomic_load(&d->writer_alive_ms) < STUCK_MS;
+	       now - atomic_load(&d->writer_alive_ms) < STUCK_MS;
 }
 
 /* Until a signal ends it. */
@@ -219,8 +219,8 @@ main(int argc, char **argv)
 	make_parent(d.cfg.data_dir);
 	if ((lock = daemon_lock(d.cfg.lock_path, &e)) == -1 ||
 	    http_global_init(&e) != 0 ||
-	    spool_open(&d.spool, d.cfg.spool_dir, d.cfg.spool_limit_bytes,
-		&e) != 0) {
+	    spool_open(
+		&d.spool, d.cfg.spool_dir, d.cfg.spool_limit_bytes, &e) != 0) {
 		fprintf(stderr, "collectord: %s\n", e.text);
 		goto out;
 	}

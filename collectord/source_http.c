@@ -15,16 +15,16 @@
 
 #define CONNECT_MS 10000
 #define TOTAL_MS 30000
-#define DRAIN_MS 10000          /* an answer may still take so long at the end */
+#define DRAIN_MS 10000 /* an answer may still take so long at the end */
 #define BACKOFF_FIRST_MS 1000
 #define BACKOFF_LAST_MS 30000
 #define ANSWER_MAX ((size_t)256 * 1024 * 1024)
 #define HELD_MAX ((size_t)64 * 1024 * 1024)
-#define REFUSED_HINT \
-	"CPA refuses the management key: enter it again. It is not tried " \
+#define REFUSED_HINT                                                           \
+	"CPA refuses the management key: enter it again. It is not tried "     \
 	"again before that or before ten minutes have passed, since CPA bans " \
 	"addresses."
-#define BLANK_MAX 16            /* an empty answer is shorter: "[]", "null" */
+#define BLANK_MAX 16 /* an empty answer is shorter: "[]", "null" */
 
 struct reader {
 	struct daemon *d;
@@ -34,11 +34,11 @@ struct reader {
 	int64_t backoff_ms;
 	int64_t stop_seen_ms;
 	/* the answer in hand */
-	char head[BLANK_MAX];   /* its first bytes, until there are more */
+	char head[BLANK_MAX]; /* its first bytes, until there are more */
 	size_t head_n;
-	bool spooled;           /* something of it is in the spool */
-	struct buf held;        /* what a full disk did not take */
-	bool refusal_told;      /* the state says why nothing is asked */
+	bool spooled;      /* something of it is in the spool */
+	struct buf held;   /* what a full disk did not take */
+	bool refusal_told; /* the state says why nothing is asked */
 };
 
 enum outcome {
@@ -84,12 +84,12 @@ on_bytes(void *arg, const char *p, size_t n)
 static bool
 is_empty(const struct reader *r)
 {
-	struct str s = str_trim((struct str) { r->head, r->head_n });
+	struct str s = str_trim((struct str){ r->head, r->head_n });
 
 	if (r->spooled)
 		return false;
 	if (s.n >= 2 && s.p[0] == '[' && s.p[s.n - 1] == ']')
-		return str_trim((struct str) { s.p + 1, s.n - 2 }).n == 0;
+		return str_trim((struct str){ s.p + 1, s.n - 2 }).n == 0;
 	return s.n == 0 || str_eq(s, STR("null"));
 }
 
@@ -119,8 +119,7 @@ finish(struct reader *r, enum spool_end how)
 	for (;;) {
 		atomic_store(&d->reader_alive_ms, clock_mono_ms());
 		if ((r->held.n == 0 ||
-			spool_data(&d->spool, r->held.p, r->held.n, &e) ==
-			    0)) {
+			spool_data(&d->spool, r->held.p, r->held.n, &e) == 0)) {
 			buf_clear(&r->held);
 			if (spool_done(&d->spool, how,
 				(unsigned)r->source.batch_size, &e) == 0)
@@ -282,8 +281,7 @@ must_wait(struct reader *r)
 	left = r->source.refused_until_ms - clock_now_ms();
 	if (r->source.refused_until_ms != 0 && left > 0) {
 		if (!r->refusal_told)
-			tell(r, "CPA refused the management key",
-			    REFUSED_HINT);
+			tell(r, "CPA refused the management key", REFUSED_HINT);
 		r->refusal_told = true;
 		daemon_sleep(d, left < 1000 ? left : 1000);
 		return true;
@@ -324,8 +322,8 @@ reader_main(void *arg)
 			break;
 		case GOT_NOTHING:
 			if (spool_freshen(&d->spool, &e) != 0)
-				log_write(LOG_WARN, "spool",
-				    LOG_Z("error", e.text));
+				log_write(
+				    LOG_WARN, "spool", LOG_Z("error", e.text));
 			daemon_sleep(d, r.source.poll_interval_ms);
 			break;
 		}

@@ -21,7 +21,7 @@
 #include "spool_impl.h"
 
 #define SEGMENT_MAX ((int64_t)8 * 1024 * 1024) /* then a new one begins */
-#define FRESHEN_MIN ((int64_t)64 * 1024) /* stored data that may stay */
+#define FRESHEN_MIN ((int64_t)64 * 1024)       /* stored data that may stay */
 #define RESERVE_MIN ((int64_t)4 * 1024 * 1024)
 #define BOOT_FILE "/proc/sys/kernel/random/boot_id"
 
@@ -96,8 +96,8 @@ append(struct spool *s, enum record_type type, uint32_t value, const void *p,
 static void
 set_asking(struct spool *s, uint32_t asking)
 {
-	if (write_exactly(s->fd, offsetof(struct segment_head, asking),
-		&asking, sizeof asking) != 0)
+	if (write_exactly(s->fd, offsetof(struct segment_head, asking), &asking,
+		sizeof asking) != 0)
 		log_write(LOG_WARN, "spool: flag not written",
 		    LOG_Z("error", strerrordesc_np(errno)));
 }
@@ -127,8 +127,8 @@ new_segment(struct spool *s, struct err *e)
 	if (random_bytes(head.id, sizeof head.id, e) != 0)
 		return -1;
 	segment_path(s, number, path, sizeof path);
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-	    0600);
+	fd = open(
+	    path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd == -1)
 		return spool_fail("new segment", errno, e);
 	if (write_exactly(fd, 0, &head, sizeof head) != 0 ||
@@ -146,7 +146,7 @@ new_segment(struct spool *s, struct err *e)
 	s->tail = s->reserved = SEGMENT_HEAD;
 	s->intent = 0;
 	pthread_mutex_lock(&s->lock);
-	s->end = (struct spool_position) { number, SEGMENT_HEAD };
+	s->end = (struct spool_position){ number, SEGMENT_HEAD };
 	pthread_mutex_unlock(&s->lock);
 	return 0;
 }
@@ -174,8 +174,8 @@ settle_segment(struct spool *s, int64_t number, struct err *e)
 	}
 	size = st.st_size;
 	/* every question touches the flag, and so the time of the file */
-	asked_ms = (int64_t)st.st_mtim.tv_sec * 1000 +
-	    st.st_mtim.tv_nsec / 1000000;
+	asked_ms =
+	    (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
 	rc = read_exactly(s->fd, 0, &head, sizeof head, e);
 	if (rc < 0)
 		goto out;
@@ -197,9 +197,8 @@ settle_segment(struct spool *s, int64_t number, struct err *e)
 		goto out;
 	}
 	boot_id(boot);
-	if (open_batch &&
-	    (data || head.asking != 0 || boot[0] == '\0' ||
-		memcmp(boot, head.boot, sizeof boot) != 0))
+	if (open_batch && (data || head.asking != 0 || boot[0] == '\0' ||
+			      memcmp(boot, head.boot, sizeof boot) != 0))
 		rc = append(s, RECORD_END, SPOOL_END_KILLED, &asked_ms,
 		    sizeof asked_ms, e);
 	if (rc == 0)
@@ -227,16 +226,16 @@ open_directory(struct spool *s, const char *dir, struct err *e)
 }
 
 int
-spool_open(struct spool *s, const char *dir, int64_t limit_bytes,
-    struct err *e)
+spool_open(struct spool *s, const char *dir, int64_t limit_bytes, struct err *e)
 {
 	pthread_condattr_t monotonic;
 	int64_t *list = NULL;
 	int n, rc = -1;
 
-	*s = (struct spool) {
-		.limit_bytes = limit_bytes, .fd = -1, .dir_fd = -1, .read_fd = -1
-	};
+	*s = (struct spool){ .limit_bytes = limit_bytes,
+		.fd = -1,
+		.dir_fd = -1,
+		.read_fd = -1 };
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -274,7 +273,8 @@ spool_close(struct spool *s)
 	s->fd = s->read_fd = s->dir_fd = -1;
 }
 
-/* Room for what a batch may bring, so that a full disk shows before it is asked for. */
+/* Room for what a batch may bring, so that a full disk shows before it is asked
+ * for. */
 static int
 reserve(struct spool *s, struct err *e)
 {
@@ -348,8 +348,8 @@ spool_data(struct spool *s, const void *p, size_t n, struct err *e)
 }
 
 int
-spool_done(struct spool *s, enum spool_end how, unsigned next_count,
-    struct err *e)
+spool_done(
+    struct spool *s, enum spool_end how, unsigned next_count, struct err *e)
 {
 	int64_t before = s->tail, complete;
 	bool roll = s->tail >= SEGMENT_MAX;
@@ -360,8 +360,7 @@ spool_done(struct spool *s, enum spool_end how, unsigned next_count,
 	complete = s->tail;
 	/* between the two records: now no batch is open */
 	set_asking(s, 0);
-	if (!roll &&
-	    append(s, RECORD_INTENT, next_count, NULL, 0, e) != 0)
+	if (!roll && append(s, RECORD_INTENT, next_count, NULL, 0, e) != 0)
 		goto fail;
 	if (sync_file(s, e) != 0)
 		goto fail;
@@ -369,7 +368,7 @@ spool_done(struct spool *s, enum spool_end how, unsigned next_count,
 		s->largest_bytes = s->batch_bytes;
 	s->intent = roll ? 0 : complete;
 	pthread_mutex_lock(&s->lock);
-	s->end = (struct spool_position) { s->segment, complete };
+	s->end = (struct spool_position){ s->segment, complete };
 	s->waiting_bytes += s->batch_bytes;
 	pthread_cond_broadcast(&s->grown);
 	pthread_mutex_unlock(&s->lock);

@@ -45,8 +45,8 @@ struct spool {
 	char dir[3072];
 	int64_t limit_bytes;
 
-	pthread_mutex_t lock; /* covers what stands below */
-	pthread_cond_t grown; /* a batch was completed */
+	pthread_mutex_t lock;        /* covers what stands below */
+	pthread_cond_t grown;        /* a batch was completed */
 	struct spool_position first; /* oldest segment there is */
 	struct spool_position end;   /* after the last complete batch */
 	int64_t waiting_bytes;       /* complete, not yet released */
@@ -54,13 +54,13 @@ struct spool {
 
 	/* the appending thread's own */
 	int fd, dir_fd;
-	int64_t segment, tail;    /* where the next record goes */
-	int64_t intent;           /* offset of the open INTENT, 0: none */
-	int64_t reserved;         /* up to here there is room */
-	int64_t largest_bytes;    /* the largest batch so far */
-	int64_t batch_bytes;      /* of the batch in hand */
-	int64_t asked_ms;         /* when it was asked for */
-	bool data;                /* the batch in hand has DATA */
+	int64_t segment, tail; /* where the next record goes */
+	int64_t intent;        /* offset of the open INTENT, 0: none */
+	int64_t reserved;      /* up to here there is room */
+	int64_t largest_bytes; /* the largest batch so far */
+	int64_t batch_bytes;   /* of the batch in hand */
+	int64_t asked_ms;      /* when it was asked for */
+	bool data;             /* the batch in hand has DATA */
 
 	/* the reading thread's own */
 	int read_fd;
@@ -85,8 +85,8 @@ void spool_close(struct spool *s);
 int spool_ask(struct spool *s, unsigned count, struct err *e) ATTR_USE_RESULT;
 
 /* Append bytes of the answer.  On failure nothing of them is there. */
-int spool_data(struct spool *s, const void *p, size_t n, struct err *e)
-    ATTR_USE_RESULT;
+int spool_data(
+    struct spool *s, const void *p, size_t n, struct err *e) ATTR_USE_RESULT;
 
 /*
  * The batch is over.  Writes END and the next INTENT and syncs both, then
@@ -114,7 +114,7 @@ struct spool_batch {
 	unsigned count;              /* events asked for */
 	enum spool_end how;
 	bool has_data;
-	unsigned char id[16];        /* of its segment: no two have the same */
+	unsigned char id[16]; /* of its segment: no two have the same */
 	/* reading position within the batch */
 	int64_t next;
 };
@@ -141,8 +141,8 @@ void spool_release(struct spool *s, struct spool_position upto);
  * Wait until a batch beyond `from` is complete, the spool is closed, or
  * timeout_ms have passed.
  */
-void spool_wait(struct spool *s, struct spool_position from,
-    int64_t timeout_ms);
+void spool_wait(
+    struct spool *s, struct spool_position from, int64_t timeout_ms);
 
 /* Wake a waiting reader; for any thread. */
 void spool_wake(struct spool *s);

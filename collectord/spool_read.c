@@ -47,8 +47,8 @@ record_crc(const struct record_head *h, const void *p)
 	uint32_t c = 0xffffffffu;
 
 	pthread_once(&crc_once, crc_make);
-	c = crc_add(c, (const char *)h + sizeof h->crc,
-	    sizeof *h - sizeof h->crc);
+	c = crc_add(
+	    c, (const char *)h + sizeof h->crc, sizeof *h - sizeof h->crc);
 	return ~crc_add(c, p, h->length);
 }
 
@@ -92,8 +92,7 @@ record_at(int fd, int64_t offset, int64_t end, bool check,
 	if ((rc = read_exactly(fd, offset, h, sizeof *h, e)) <= 0)
 		return rc;
 	if (h->type < RECORD_INTENT || h->type > RECORD_END ||
-	    h->length > RECORD_MAX ||
-	    offset + RECORD_HEAD + h->length > end)
+	    h->length > RECORD_MAX || offset + RECORD_HEAD + h->length > end)
 		return 0;
 	if (!check)
 		return 1;
@@ -123,7 +122,7 @@ segment_number(const char *name)
 
 	if (strlen(name) != 16 + sizeof SUFFIX - 1 ||
 	    strcmp(name + 16, SUFFIX) != 0 ||
-	    hex_decode((struct str) { name, 16 }, raw, 8) != 0)
+	    hex_decode((struct str){ name, 16 }, raw, 8) != 0)
 		return -1;
 	for (int i = 0; i < 8; i++)
 		v = v << 8 | raw[i];
@@ -151,8 +150,8 @@ segment_list(const struct spool *s, int64_t **out, struct err *e)
 			if (more == NULL) {
 				free(list);
 				closedir(dir);
-				return fail(e, ERR_UNAVAILABLE,
-				    "spool: out of memory");
+				return fail(
+				    e, ERR_UNAVAILABLE, "spool: out of memory");
 			}
 			list = more;
 		}
@@ -182,14 +181,14 @@ open_segment(struct spool *s, int64_t segment, struct err *e)
 		return 1;
 	if (errno == ENOENT)
 		return 0;
-	return fail(e, ERR_UNAVAILABLE, "spool %s: %s", path,
-	    strerrordesc_np(errno));
+	return fail(
+	    e, ERR_UNAVAILABLE, "spool %s: %s", path, strerrordesc_np(errno));
 }
 
 /* The oldest segment with a number above `segment`, 0 when there is none. */
 static int
-segment_after(const struct spool *s, int64_t segment, int64_t *out,
-    struct err *e)
+segment_after(
+    const struct spool *s, int64_t segment, int64_t *out, struct err *e)
 {
 	int64_t *list;
 	int n = segment_list(s, &list, e);
@@ -235,8 +234,7 @@ scan_batch(struct spool *s, int64_t end, struct spool_batch *b, struct err *e)
 		} else if (h.type == RECORD_END) {
 			b->how = (enum spool_end)h.value;
 			b->end_ms = h.time_ms;
-			b->after = (struct spool_position) { b->at.segment,
-				at };
+			b->after = (struct spool_position){ b->at.segment, at };
 			if (h.length == sizeof b->asked_ms)
 				return read_exactly(s->read_fd,
 				    at - (int64_t)h.length, &b->asked_ms,
@@ -264,19 +262,18 @@ spool_next(struct spool *s, struct spool_position *from, struct spool_batch *b,
 	pthread_mutex_lock(&s->lock);
 	end = s->end;
 	pthread_mutex_unlock(&s->lock);
-	*b = (struct spool_batch) { .at = *from };
+	*b = (struct spool_batch){ .at = *from };
 	while (b->at.segment <= end.segment) {
-		rc = b->at.segment == 0 ? 0 :
-					  open_segment(s, b->at.segment, e);
+		rc = b->at.segment == 0 ? 0 : open_segment(s, b->at.segment, e);
 		if (rc < 0)
 			return -1;
 		if (rc == 1) {
 			int64_t upto = b->at.segment == end.segment ?
-			    end.offset :
-			    lseek(s->read_fd, 0, SEEK_END);
+					   end.offset :
+					   lseek(s->read_fd, 0, SEEK_END);
 
-			if ((rc = read_exactly(s->read_fd, 0, &head,
-				 sizeof head, e)) < 0)
+			if ((rc = read_exactly(
+				 s->read_fd, 0, &head, sizeof head, e)) < 0)
 				return -1;
 			if (rc == 1)
 				memcpy(b->id, head.id, sizeof b->id);
@@ -293,16 +290,17 @@ spool_next(struct spool *s, struct spool_position *from, struct spool_batch *b,
 			return -1;
 		if (next == 0)
 			break;
-		b->at = *from = (struct spool_position) { next, SEGMENT_HEAD };
+		b->at = *from = (struct spool_position){ next, SEGMENT_HEAD };
 	}
-	/* somebody has removed the segments: there is nothing to read in them */
+	/* somebody has removed the segments: there is nothing to read in them
+	 */
 	*from = end;
 	return 0;
 }
 
 int
-spool_read(struct spool *s, struct spool_batch *b, struct buf *out,
-    struct err *e)
+spool_read(
+    struct spool *s, struct spool_batch *b, struct buf *out, struct err *e)
 {
 	struct record_head h;
 	char *to;
@@ -310,17 +308,18 @@ spool_read(struct spool *s, struct spool_batch *b, struct buf *out,
 
 	if ((rc = open_segment(s, b->at.segment, e)) != 1)
 		return rc < 0 ?
-		    -1 :
-		    fail(e, ERR_INTERNAL, "spool segment has gone away");
+			   -1 :
+			   fail(e, ERR_INTERNAL, "spool segment has gone away");
 	rc = record_at(s->read_fd, b->next, b->after.offset, false, &h, e);
 	if (rc < 0)
 		return -1;
 	if (rc == 0 || h.type != RECORD_DATA)
 		return 0;
 	if ((to = buf_reserve(out, h.length)) == NULL)
-		return fail(e, ERR_TOO_LARGE, "an element of the queue is too large");
-	if (read_exactly(
-		s->read_fd, b->next + RECORD_HEAD, to, h.length, e) != 1)
+		return fail(
+		    e, ERR_TOO_LARGE, "an element of the queue is too large");
+	if (read_exactly(s->read_fd, b->next + RECORD_HEAD, to, h.length, e) !=
+	    1)
 		return fail(e, ERR_INTERNAL, "spool segment is cut");
 	if (record_crc(&h, to) != h.crc)
 		return fail(e, ERR_INTERNAL, "spool segment is damaged");

@@ -19,30 +19,31 @@
 #include "notify.h"
 #include "settings.h"
 
-#define TICK_MS 200             /* settings and state are looked at so often */
-#define STATE_MS 1000           /* the row is written at most so often */
+#define TICK_MS 200   /* settings and state are looked at so often */
+#define STATE_MS 1000 /* the row is written at most so often */
 #define RETRY_FIRST_MS 250
 #define RETRY_LAST_MS 5000
 #define WAL_FULL_BYTES ((int64_t)8 * 1024 * 1024)
+#define CACHE_KIB 8192 /* the index is touched all over */
 #define SETTINGS_ARENA ((size_t)2 * 1024 * 1024)
 
 struct writer {
 	struct daemon *d;
 	struct db db;
-	bool ready;               /* the database is open and was read */
+	bool ready; /* the database is open and was read */
 	struct data_key key;
 	struct ingest *ingest;
 	struct spool_position position;
 	int64_t data_version, looked_ms; /* settings as of */
 	struct source_config source;
-	bool refusal_pending;     /* to be stored once the database allows it */
+	bool refusal_pending; /* to be stored once the database allows it */
 	int64_t retry_ms;
-	struct stat file;         /* the database's: has it been replaced? */
+	struct stat file; /* the database's: has it been replaced? */
 
 	struct collector_state state;
-	char trouble[480];        /* of the writer itself, "" : none */
-	bool changed;             /* the row is out of date */
-	unsigned told;            /* version of the reader's state in it */
+	char trouble[480]; /* of the writer itself, "" : none */
+	bool changed;      /* the row is out of date */
+	unsigned told;     /* version of the reader's state in it */
 	int64_t written_ms;
 };
 
@@ -90,8 +91,8 @@ read_settings(struct writer *w, struct err *e)
 	s.batch_size = m.batch_size;
 	s.poll_interval_ms = m.poll_interval_ms;
 	s.tls_skip_verify = m.tls_skip_verify;
-	if (s.enabled && cpa_refused(&w->db, s.base, s.key,
-			     &s.refused_until_ms, e) != 0)
+	if (s.enabled &&
+	    cpa_refused(&w->db, s.base, s.key, &s.refused_until_ms, e) != 0)
 		goto wipe;
 	if (w->refusal_pending && s.refused_until_ms == 0)
 		s.refused_until_ms = clock_now_ms() + CPA_REFUSED_MS;
@@ -118,7 +119,7 @@ file_replaced(struct writer *w)
 	struct stat now;
 
 	return stat(w->d->cfg.db_path, &now) == -1 ||
-	    now.st_ino != w->file.st_ino || now.st_dev != w->file.st_dev;
+	       now.st_ino != w->file.st_ino || now.st_dev != w->file.st_dev;
 }
 
 static void
@@ -155,9 +156,11 @@ open_database(struct writer *w, struct err *e)
 
 	if (bootstrap_db(&w->d->cfg, &w->db, e) != 0)
 		return -1;
+	db_set_cache(&w->db, CACHE_KIB);
 	/* without the data key events are stored all the same */
 	if (bootstrap_data_key(&w->d->cfg, &w->db, &w->key, &key_error) != 0)
-		log_write(LOG_ERROR, "data key", LOG_Z("error", key_error.text));
+		log_write(
+		    LOG_ERROR, "data key", LOG_Z("error", key_error.text));
 	if (stat(w->d->cfg.db_path, &w->file) == -1 ||
 	    read_position(w, e) != 0 ||
 	    collector_state_read(&w->db, &old, e) != 0 ||
@@ -264,9 +267,10 @@ gather_state(struct writer *w)
 	s->spool_bytes = spool_waiting_bytes(&w->d->spool);
 	if (w->trouble[0] != '\0') {
 		text_set(s->collector, sizeof s->collector, "error");
-		snprintf(
-		    s->last_error, sizeof s->last_error, "store: %s", w->trouble);
-		text_set(s->hint, sizeof s->hint, "Events are kept in the spool until then.");
+		snprintf(s->last_error, sizeof s->last_error, "store: %s",
+		    w->trouble);
+		text_set(s->hint, sizeof s->hint,
+		    "Events are kept in the spool until then.");
 	}
 }
 
@@ -312,7 +316,7 @@ with_batch(struct db *db, void *arg, struct err *e)
 	(void)db;
 	pthread_mutex_lock(&w->d->spool.lock);
 	last = w->d->spool.end.segment == c->batch->after.segment &&
-	    w->d->spool.end.offset == c->batch->after.offset;
+	       w->d->spool.end.offset == c->batch->after.offset;
 	pthread_mutex_unlock(&w->d->spool.lock);
 	if (!last && clock_mono_ms() - w->written_ms < STATE_MS)
 		return 0;
@@ -373,8 +377,8 @@ tend_wal(struct writer *w)
 
 	snprintf(path, sizeof path, "%s-wal", w->d->cfg.db_path);
 	if (stat(path, &st) == 0 && st.st_size > WAL_FULL_BYTES)
-		sqlite3_wal_checkpoint_v2(w->db.handle, NULL,
-		    SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+		sqlite3_wal_checkpoint_v2(
+		    w->db.handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
 
 /*
@@ -416,7 +420,8 @@ writer_main(void *arg)
 	}
 	for (done = false; !done;) {
 		atomic_store(&d->writer_alive_ms, clock_mono_ms());
-		/* asked before the round: what came since is seen by the next */
+		/* asked before the round: what came since is seen by the next
+		 */
 		done = atomic_load(&d->reader_done);
 		rc = work(&w, &e);
 		if (rc >= 0) {
@@ -430,7 +435,7 @@ writer_main(void *arg)
 		}
 		trouble(&w, e.text);
 		busy = w.db.handle != NULL &&
-		    (sqlite3_errcode(w.db.handle) & 0xff) == SQLITE_BUSY;
+		       (sqlite3_errcode(w.db.handle) & 0xff) == SQLITE_BUSY;
 		if (!busy)
 			close_database(&w);
 		/* at the end there is no time to wait: the spool keeps it */
@@ -443,7 +448,8 @@ writer_main(void *arg)
 	}
 	if (w.ready) {
 		gather_state(&w);
-		text_set(w.state.collector, sizeof w.state.collector, "stopped");
+		text_set(
+		    w.state.collector, sizeof w.state.collector, "stopped");
 		if (put_state(&w, &e) != 0)
 			log_write(LOG_WARN, "state", LOG_Z("error", e.text));
 	}

@@ -32,7 +32,7 @@ struct arena_block {
 void
 arena_init(struct arena *a, size_t limit_bytes)
 {
-	*a = (struct arena) { .limit_bytes = limit_bytes };
+	*a = (struct arena){ .limit_bytes = limit_bytes };
 }
 
 static struct arena_block *
@@ -44,7 +44,7 @@ add_block(struct arena *a, size_t n)
 	if (size > SIZE_MAX - sizeof *b ||
 	    (b = malloc(sizeof *b + size)) == NULL)
 		return NULL;
-	*b = (struct arena_block) { .next = a->head, .size = size };
+	*b = (struct arena_block){ .next = a->head, .size = size };
 	ASAN_POISON_MEMORY_REGION(b->data, size);
 	a->head = b;
 	return b;

@@ -331,13 +331,12 @@ try_key(struct db *db, const struct data_key *k, bool *sealed, bool *opens,
 }
 
 /* What a person can do when the key that secrets were sealed with is gone. */
-#define DATA_KEY_ADVICE                                                      \
-	"restore the key from the backup of the data directory; if it is "   \
-	"lost, run: cpactl forget-connection, and enter the CPA connection " \
-	"again"
+#define DATA_KEY_ADVICE                                                    \
+	"restore the key from the backup of the data directory; if it is " \
+	"lost, run the setup again and enter the CPA key"
 
 int
-bootstrap_data_key(
+bootstrap_check_secrets(
     const struct cfg *c, struct db *db, struct data_key *k, struct err *e)
 {
 	const char *where = c->data_key_text != NULL ?
@@ -367,13 +366,22 @@ bootstrap_data_key(
 		    "sealed with; " DATA_KEY_ADVICE,
 		    where);
 	}
-	if (k->present)
-		return 0;
-	if (sealed)
+	if (!k->present && sealed)
 		return fail_code(e, ERR_UNAVAILABLE, "data_key_missing",
 		    "data key %s is missing, but the database holds secrets "
 		    "sealed with it; " DATA_KEY_ADVICE,
 		    where);
+	return 0;
+}
+
+int
+bootstrap_data_key(
+    const struct cfg *c, struct db *db, struct data_key *k, struct err *e)
+{
+	if (bootstrap_check_secrets(c, db, k, e) != 0)
+		return -1;
+	if (k->present)
+		return 0;
 	if (data_key_create(c->data_key_path, k, e) != 0)
 		return -1;
 	log_write(LOG_INFO, "data key made", LOG_Z("path", c->data_key_path));

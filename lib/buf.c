@@ -6,13 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_BYTES ((size_t)256)      /* size of the first allocation */
-#define KEPT_BYTES ((size_t)1024 * 1024) /* more is given back by buf_clear() */
+#define FIRST_BYTES ((size_t)256)        /* size of the first allocation */
+#define KEPT_BYTES ((size_t)1024 * 1024) /* more is given back by buf_clear() \
+					  */
 
 void
 buf_init(struct buf *b, size_t limit_bytes)
 {
-	*b = (struct buf) { .limit_bytes = limit_bytes };
+	*b = (struct buf){ .limit_bytes = limit_bytes };
 }
 
 /* Make room for n more bytes and the NUL.  Returns false after failing. */
@@ -118,7 +119,7 @@ buf_commit(struct buf *b, size_t n)
 struct str
 buf_view(const struct buf *b)
 {
-	return (struct str) { b->p, b->n };
+	return (struct str){ b->p, b->n };
 }
 
 const char *

@@ -43,7 +43,7 @@ test_offset_ms(void)
 	n = read(fd, text, sizeof text);
 	close(fd);
 	if (n > 0 &&
-	    str_i64(str_trim((struct str) { text, (size_t)n }), &v) == 0)
+	    str_i64(str_trim((struct str){ text, (size_t)n }), &v) == 0)
 		atomic_store(&offset_ms, v);
 	return atomic_load(&offset_ms);
 }

@@ -1,9 +1,9 @@
 #include "db.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "buf.h"
 #include "clock.h"
@@ -14,8 +14,8 @@
 
 /*
  * What each connection sets.  secure_delete overwrites what is deleted, so
- * that a removed secret does not stay in a free page.  2 MiB of cache each
- * keep 16 threads and the daemon well within the memory budget of 64 MiB.
+ * that a removed secret does not stay in a free page.  1 MiB of cache each
+ * keeps 16 threads within the memory budget; the system's cache does the rest.
  */
 static const char connection_setup[] = "PRAGMA busy_timeout = 5000;"
 				       "PRAGMA foreign_keys = ON;"
@@ -24,7 +24,7 @@ static const char connection_setup[] = "PRAGMA busy_timeout = 5000;"
 				       "PRAGMA temp_store = MEMORY;"
 				       "PRAGMA cell_size_check = ON;"
 				       "PRAGMA mmap_size = 0;"
-				       "PRAGMA cache_size = -2048;"
+				       "PRAGMA cache_size = -1024;"
 				       "PRAGMA journal_size_limit = 67108864;"
 				       "PRAGMA wal_autocheckpoint = 1000;";
 
@@ -201,6 +201,16 @@ db_open(struct db *db, const char *path, enum db_mode mode, struct err *e)
 fail:
 	db_close(db);
 	return -1;
+}
+
+void
+db_set_cache(struct db *db, int kib)
+{
+	char text[48];
+
+	snprintf(text, sizeof text, "PRAGMA cache_size = -%d", kib);
+	/* a smaller cache is slower, nothing else */
+	(void)sqlite3_exec(db->handle, text, NULL, NULL, NULL);
 }
 
 void

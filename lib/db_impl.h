@@ -14,8 +14,8 @@ int db_exec_text(struct db *db, const char *sql, const char *what,
     struct err *e) ATTR_USE_RESULT;
 
 /* Fill *e from an SQLite result code.  Returns -1. */
-int db_fail_code(sqlite3 *handle, int rc, const char *path, const char *what,
-    struct err *e);
+int db_fail_code(
+    sqlite3 *handle, int rc, const char *path, const char *what, struct err *e);
 
 /*
  * Whose database is it?  *version is the number of its schema, 0 when there

@@ -48,7 +48,7 @@ whole_chars(const char *z, size_t n)
  * since the arguments may point into the text that is replaced.
  */
 static void ATTR_PRINTF(3, 0)
-set_text(struct err *e, const char *prefix_end, const char *fmt, va_list ap)
+    set_text(struct err *e, const char *prefix_end, const char *fmt, va_list ap)
 {
 	char text[sizeof e->text];
 	size_t n;
@@ -85,8 +85,8 @@ fail(struct err *e, enum err_kind kind, const char *fmt, ...)
 }
 
 int
-fail_code(struct err *e, enum err_kind kind, const char *code, const char *fmt,
-    ...)
+fail_code(
+    struct err *e, enum err_kind kind, const char *code, const char *fmt, ...)
 {
 	va_list ap;
 

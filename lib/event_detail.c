@@ -73,8 +73,8 @@ event_detail_pack(struct detail_packer *p, const struct usage_event *ev,
 		return fail(e, ERR_UNAVAILABLE, "out of memory");
 	n = ZSTD_compress2(p->context, to, bound, p->json.p, p->json.n);
 	if (ZSTD_isError(n))
-		return fail(e, ERR_INTERNAL, "event detail: %s",
-		    ZSTD_getErrorName(n));
+		return fail(
+		    e, ERR_INTERNAL, "event detail: %s", ZSTD_getErrorName(n));
 	buf_commit(out, n);
 	return 0;
 }
@@ -117,15 +117,15 @@ event_detail_unpack(struct db *db, struct arena *a, struct str blob,
 	char *json;
 	int rc = -1;
 
-	*fail_summary = *response_metadata = (struct str) { NULL, 0 };
-	if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN ||
-	    size > DETAIL_MAX_BYTES)
+	*fail_summary = *response_metadata = (struct str){ NULL, 0 };
+	if (size == ZSTD_CONTENTSIZE_ERROR ||
+	    size == ZSTD_CONTENTSIZE_UNKNOWN || size > DETAIL_MAX_BYTES)
 		return fail(e, ERR_INTERNAL, "event detail is broken");
 	if ((json = arena_alloc(a, (size_t)size + 1)) == NULL)
 		return fail(e, ERR_TOO_LARGE, "out of memory");
 	if (inflate(db, dict_id, blob, json, (size_t)size, e) != size)
 		return fail(e, ERR_INTERNAL, "event detail is broken");
-	row = json_in_parse((struct str) { json, (size_t)size }, true, e);
+	row = json_in_parse((struct str){ json, (size_t)size }, true, e);
 	if (row == NULL ||
 	    json_in_str(row, "fail_summary", "fail_summary", &text, e) != 0) {
 		fail(e, ERR_INTERNAL, "event detail is broken");
@@ -141,16 +141,16 @@ event_detail_unpack(struct db *db, struct arena *a, struct str blob,
 	}
 	if (json_is_object(json_in_get(row, "response_metadata"))) {
 		/* the last member: its text ends before the closing brace */
-		const char *at = memmem(
-		    json, (size_t)size, MEMBER, sizeof MEMBER - 1);
+		const char *at =
+		    memmem(json, (size_t)size, MEMBER, sizeof MEMBER - 1);
 
 		if (at == NULL) {
 			fail(e, ERR_INTERNAL, "event detail is broken");
 			goto out;
 		}
 		at += sizeof MEMBER - 1;
-		*response_metadata = (struct str) { at,
-			(size_t)(json + size - at) - 1 };
+		*response_metadata =
+		    (struct str){ at, (size_t)(json + size - at) - 1 };
 	}
 	rc = 0;
 out:

@@ -5,10 +5,10 @@
 
 #include "crypt.h"
 
-#define SLOTS ((size_t)32768)           /* a power of two */
-#define ENTRIES_MAX (SLOTS / 2)         /* then the cache starts anew */
+#define SLOTS ((size_t)32768)   /* a power of two */
+#define ENTRIES_MAX (SLOTS / 2) /* then the cache starts anew */
 #define TEXT_MAX_BYTES ((size_t)2 * 1024 * 1024) /* of all entries together */
-#define KIND_IDENTITY 0                 /* beside enum dict_kind */
+#define KIND_IDENTITY 0                          /* beside enum dict_kind */
 #define DIGEST_BYTES 16
 
 struct entry {
@@ -35,7 +35,7 @@ intern_clear(struct intern *in)
 {
 	for (size_t i = 0; i < SLOTS; i++) {
 		free(in->slots[i].value);
-		in->slots[i] = (struct entry) { .id = 0 };
+		in->slots[i] = (struct entry){ .id = 0 };
 	}
 	in->entries = in->text_bytes = 0;
 }
@@ -83,14 +83,13 @@ remember(struct intern *in, int32_t kind, struct str s, uint32_t h, int64_t id)
 
 	if (s.n > TEXT_MAX_BYTES / 16)
 		return;
-	if (in->entries == ENTRIES_MAX ||
-	    in->text_bytes + s.n > TEXT_MAX_BYTES)
+	if (in->entries == ENTRIES_MAX || in->text_bytes + s.n > TEXT_MAX_BYTES)
 		intern_clear(in);
 	if ((copy = malloc(s.n)) == NULL)
 		return;
 	memcpy(copy, s.p, s.n);
 	at = find(in, kind, s, h);
-	*at = (struct entry) {
+	*at = (struct entry){
 		.value = copy, .n = s.n, .hash = h, .kind = kind, .id = id
 	};
 	in->entries++;
@@ -154,7 +153,8 @@ intern_text(struct intern *in, struct db *db, enum dict_kind kind,
 	return 0;
 }
 
-/* Fields in a fixed order, each with its length, so that none runs into the next. */
+/* Fields in a fixed order, each with its length, so that none runs into the
+ * next. */
 static void
 identity_digest(const struct usage_event *ev, struct str hash,
     unsigned char out[SHA256_BYTES])
@@ -208,10 +208,10 @@ intern_identity(struct intern *in, struct db *db, const struct usage_event *ev,
 	uint32_t h;
 
 	if (ev->has_source_hash)
-		hash = (struct str) { (const char *)ev->source_hash,
-			SHA256_BYTES };
+		hash =
+		    (struct str){ (const char *)ev->source_hash, SHA256_BYTES };
 	identity_digest(ev, hash, digest);
-	key = (struct str) { (const char *)digest, DIGEST_BYTES };
+	key = (struct str){ (const char *)digest, DIGEST_BYTES };
 	h = hash_of(KIND_IDENTITY, key);
 	at = find(in, KIND_IDENTITY, key, h);
 	if (at->id != 0) {

@@ -7,14 +7,15 @@
 
 #include "buf.h"
 
-/* ---- repair --------------------------------------------------------------- */
+/* ---- repair ---------------------------------------------------------------
+ */
 
 static int
 hex4(const char *p)
 {
 	unsigned char raw[2];
 
-	if (hex_decode((struct str) { p, 4 }, raw, 2) != 0)
+	if (hex_decode((struct str){ p, 4 }, raw, 2) != 0)
 		return -1;
 	return raw[0] << 8 | raw[1];
 }
@@ -61,7 +62,7 @@ next_fault(struct str s, size_t i, size_t *n)
 			continue;
 		}
 		if (c >= 0x80) {
-			u = utf8_next((struct str) { s.p + i, s.n - i }, &code);
+			u = utf8_next((struct str){ s.p + i, s.n - i }, &code);
 			if (u < 0) {
 				*n = 1;
 				return i;
@@ -103,13 +104,14 @@ repair(struct str s, struct buf *out)
 	return !out->failed;
 }
 
-/* ---- parse ---------------------------------------------------------------- */
+/* ---- parse ----------------------------------------------------------------
+ */
 
 static json_t *
 load(struct str s, bool whole, json_error_t *error)
 {
 	size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL |
-	    (whole ? 0 : JSON_DISABLE_EOF_CHECK);
+		       (whole ? 0 : JSON_DISABLE_EOF_CHECK);
 	json_t *v = json_loadb(s.p, s.n, flags, error);
 
 	/*
@@ -162,7 +164,8 @@ out:
 	return v;
 }
 
-/* ---- members -------------------------------------------------------------- */
+/* ---- members --------------------------------------------------------------
+ */
 
 json_t *
 json_in_get(const json_t *obj, const char *key)
@@ -187,8 +190,8 @@ struct str
 json_in_text(const json_t *v)
 {
 	if (!json_is_string(v))
-		return (struct str) { NULL, 0 };
-	return (struct str) { json_string_value(v), json_string_length(v) };
+		return (struct str){ NULL, 0 };
+	return (struct str){ json_string_value(v), json_string_length(v) };
 }
 
 static const char *

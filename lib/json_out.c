@@ -3,12 +3,13 @@
 #include <math.h>
 #include <stdio.h>
 
-#define FLUSH_BYTES ((size_t)32 * 1024) /* pending bytes that go to the sink */
+#define FLUSH_BYTES ((size_t)32 * 1024) /* pending bytes that go to the sink \
+					 */
 
 void
 json_out_init(struct json_out *o, struct buf *b, json_out_sink *sink, void *to)
 {
-	*o = (struct json_out) { .sink = sink, .to = to, .pending = b };
+	*o = (struct json_out){ .sink = sink, .to = to, .pending = b };
 }
 
 /* Hand over what is pending once it is worth it, or at the end. */
@@ -101,7 +102,7 @@ static bool
 is_plain(unsigned char c)
 {
 	return c >= ' ' && c < 0x80 && c != '"' && c != '\\' && c != '<' &&
-	    c != '>' && c != '&';
+	       c != '>' && c != '&';
 }
 
 static void
@@ -159,14 +160,15 @@ add_text(struct buf *b, struct str s)
 			from = ++i;
 			continue;
 		}
-		n = utf8_next((struct str) { s.p + i, s.n - i }, &code);
+		n = utf8_next((struct str){ s.p + i, s.n - i }, &code);
 		if (n > 0 && code != 0x2028 && code != 0x2029) {
 			i += (size_t)n;
 			continue;
 		}
 		buf_add(b, s.p + from, i - from);
-		buf_z(b, n < 0 ? "\\ufffd" : code == 0x2028 ? "\\u2028" :
-							    "\\u2029");
+		buf_z(b, n < 0          ? "\\ufffd" :
+			 code == 0x2028 ? "\\u2028" :
+					  "\\u2029");
 		i += n < 0 ? 1 : (size_t)n;
 		from = i;
 	}

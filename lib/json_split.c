@@ -80,7 +80,7 @@ element_end(struct str all, size_t i)
 void
 json_split_init(struct json_split *s)
 {
-	*s = (struct json_split) { .pos = 0 };
+	*s = (struct json_split){ .pos = 0 };
 }
 
 /* The opening bracket, or null for an empty queue. */
@@ -111,7 +111,7 @@ json_split_next(struct json_split *s, struct str all, struct str *element)
 	enum json_split_result r;
 	size_t from, end;
 
-	*element = (struct str) { NULL, 0 };
+	*element = (struct str){ NULL, 0 };
 	if (s->ended)
 		return JSON_SPLIT_END;
 	if (!s->started && (r = start(s, all)) != JSON_SPLIT_ELEMENT)
@@ -133,6 +133,6 @@ json_split_next(struct json_split *s, struct str all, struct str *element)
 	}
 	while (end > from && is_blank(all.p[end - 1]))
 		end--;
-	*element = (struct str) { all.p + from, end - from };
+	*element = (struct str){ all.p + from, end - from };
 	return JSON_SPLIT_ELEMENT;
 }

@@ -87,8 +87,8 @@ add_value(struct buf *b, struct str s)
 }
 
 void
-log_write_(enum log_level level, const char *what,
-    const struct log_pair *pairs, size_t n)
+log_write_(enum log_level level, const char *what, const struct log_pair *pairs,
+    size_t n)
 {
 	char number[32];
 	struct buf b;
@@ -97,12 +97,12 @@ log_write_(enum log_level level, const char *what,
 		return;
 	buf_init(&b, LINE_MAX_BYTES);
 	if (getenv("JOURNAL_STREAM") != NULL)
-		buf_printf(&b, "<%d>%s %s", levels[level].syslog, program_name,
-		    what);
+		buf_printf(
+		    &b, "<%d>%s %s", levels[level].syslog, program_name, what);
 	else {
 		add_time(&b);
-		buf_printf(&b, "%s %s %s", levels[level].name, program_name,
-		    what);
+		buf_printf(
+		    &b, "%s %s %s", levels[level].name, program_name, what);
 	}
 	for (size_t i = 0; i < n; i++) {
 		buf_printf(&b, " %s=", pairs[i].key);

@@ -307,6 +307,19 @@ settings_load(struct db *db, const struct cfg *c, const struct data_key *k,
 	return 0;
 }
 
+int
+settings_load_unsealed(struct db *db, const struct cfg *c, struct arena *a,
+    struct manager_config *out, struct err *e)
+{
+	settings_default(c, out);
+	if (load_row(db, NULL, a, out, e) != 0)
+		return -1;
+	if (c->cpa_url != NULL && c->cpa_key != NULL &&
+	    apply_environment(c, a, out) != 0)
+		return fail(e, ERR_TOO_LARGE, "out of memory");
+	return 0;
+}
+
 bool
 settings_connected(const struct manager_config *m)
 {

@@ -5,7 +5,7 @@
 struct str
 str_of(const char *z)
 {
-	return (struct str) { z, z == NULL ? 0 : strlen(z) };
+	return (struct str){ z, z == NULL ? 0 : strlen(z) };
 }
 
 static unsigned char
@@ -54,8 +54,8 @@ bool
 str_ends(struct str s, struct str suffix)
 {
 	return s.n >= suffix.n &&
-	    (suffix.n == 0 ||
-		memcmp(s.p + (s.n - suffix.n), suffix.p, suffix.n) == 0);
+	       (suffix.n == 0 ||
+		   memcmp(s.p + (s.n - suffix.n), suffix.p, suffix.n) == 0);
 }
 
 bool
@@ -94,8 +94,8 @@ static bool
 is_space(uint32_t c)
 {
 	return (c >= 0x09 && c <= 0x0d) || c == ' ' || c == 0x85 || c == 0xa0 ||
-	    c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 ||
-	    c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
+	       c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 ||
+	       c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
 /* Length of the white space character at the end of s, 0 when none is. */
@@ -107,7 +107,7 @@ space_at_end(struct str s)
 
 	while (n < 4 && n < s.n && (s.p[s.n - n] & 0xc0) == 0x80)
 		n++;
-	if (utf8_next((struct str) { s.p + (s.n - n), n }, &code) != (int)n)
+	if (utf8_next((struct str){ s.p + (s.n - n), n }, &code) != (int)n)
 		return 0;
 	return is_space(code) ? n : 0;
 }
@@ -207,7 +207,7 @@ hex_decode(struct str s, void *out, size_t n)
 			return -1;
 	for (size_t i = 0; i < n; i++)
 		b[i] = (unsigned char)(hex_digit(s.p[2 * i]) << 4 |
-		    hex_digit(s.p[2 * i + 1]));
+				       hex_digit(s.p[2 * i + 1]));
 	return 0;
 }
 

@@ -16,7 +16,7 @@ struct str {
 	size_t n;
 };
 
-#define STR(literal) ((struct str) { (literal), sizeof(literal) - 1 })
+#define STR(literal) ((struct str){ (literal), sizeof(literal) - 1 })
 #define STR_ARG(s) (int)(s).n, (s).p /* for "%.*s" */
 
 /* View of a NUL-terminated text; NULL gives the empty view. */
@@ -27,7 +27,8 @@ bool str_eq_nocase(struct str a, struct str b); /* ASCII letters only */
 bool str_starts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
 bool str_contains(struct str s, struct str part);
-bool str_contains_nocase(struct str s, struct str part); /* ASCII; part in lower case */
+bool str_contains_nocase(
+    struct str s, struct str part);      /* ASCII; part in lower case */
 int str_cmp(struct str a, struct str b); /* by bytes */
 
 /* Without leading and trailing white space as Unicode defines it. */

@@ -40,7 +40,8 @@ event_normalized_tokens(
 	int64_t input = above_zero(ev->input_tokens);
 	int64_t compat = most(ev->cached_tokens, ev->cache_tokens);
 
-	/* the older counters hold both kinds: what is told apart is taken off */
+	/* the older counters hold both kinds: what is told apart is taken off
+	 */
 	compat = compat <= 0 ? 0 : above_zero(sub(compat, add(read, creation)));
 	out->cache_read = add(compat, read);
 	out->cache_creation = creation;
@@ -59,8 +60,8 @@ void
 event_hash(struct usage_event *ev)
 {
 	char source[2 * SHA256_BYTES + 1] = "", numbers[160], local[1024];
-	const struct str fields[] = { ev->request_id, ev->ts_text,
-		ev->endpoint, ev->model, ev->auth_index };
+	const struct str fields[] = { ev->request_id, ev->ts_text, ev->endpoint,
+		ev->model, ev->auth_index };
 	struct buf text;
 	int n;
 
@@ -92,7 +93,7 @@ event_hash(struct usage_event *ev)
 		p[at++] = '|';
 	}
 	memcpy(p + at, numbers, (size_t)n);
-	struct str whole = str_trim((struct str) { p, need });
+	struct str whole = str_trim((struct str){ p, need });
 	sha256(whole.p, whole.n, ev->hash);
 	buf_free(&text);
 }
@@ -118,8 +119,8 @@ event_time_text(int64_t ts_ms, int32_t ts_ns, char out[40])
 	    tm.tm_min, tm.tm_sec);
 	fraction = ms * 1000000 + ts_ns;
 	if (fraction > 0) {
-		n += snprintf(out + n, 40 - (size_t)n, ".%09lld",
-		    (long long)fraction);
+		n += snprintf(
+		    out + n, 40 - (size_t)n, ".%09lld", (long long)fraction);
 		while (out[n - 1] == '0')
 			n--;
 	}
@@ -141,8 +142,8 @@ analytics_model(struct str model)
 	    (bracket = memrchr(model.p, '(', model.n)) == NULL ||
 	    bracket == model.p)
 		return model;
-	before = (struct str) { model.p, (size_t)(bracket - model.p) };
-	inside = (struct str) { bracket + 1,
+	before = (struct str){ model.p, (size_t)(bracket - model.p) };
+	inside = (struct str){ bracket + 1,
 		(size_t)(model.p + model.n - 1 - (bracket + 1)) };
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
 		if (str_eq_nocase(inside, str_of(words[i])))

@@ -9,8 +9,8 @@
 #include "model/normalise.h"
 
 #define MASKED_BELOW 12 /* shorter keys show nothing */
-#define ENDS_FROM 16    /* from here on four characters at both ends, else two */
-#define SECRET_FROM 32  /* a text so long without blanks is taken for a key */
+#define ENDS_FROM 16   /* from here on four characters at both ends, else two */
+#define SECRET_FROM 32 /* a text so long without blanks is taken for a key */
 
 struct str
 cut_text(struct str s, size_t max_bytes)
@@ -31,7 +31,7 @@ tail_text(struct str s, size_t max_bytes)
 
 	while (from < s.n && (s.p[from] & 0xc0) == 0x80)
 		from++;
-	return (struct str) { s.p + from, s.n - from };
+	return (struct str){ s.p + from, s.n - from };
 }
 
 struct str
@@ -46,8 +46,8 @@ mask_key(struct str key, struct arena *a)
 		return STR("m:****");
 	head = cut_text(key, ends);
 	tail = tail_text(key, ends);
-	return str_of(arena_printf(
-	    a, "m:%.*s...%.*s", STR_ARG(head), STR_ARG(tail)));
+	return str_of(
+	    arena_printf(a, "m:%.*s...%.*s", STR_ARG(head), STR_ARG(tail)));
 }
 
 static bool
@@ -57,7 +57,7 @@ looks_secret(struct str s)
 	    memchr(s.p, '\\', s.n) != NULL)
 		return false;
 	return str_starts(s, STR("sk-")) || str_starts(s, STR("AIza")) ||
-	    s.n >= SECRET_FROM;
+	       s.n >= SECRET_FROM;
 }
 
 struct str
@@ -69,8 +69,8 @@ mask_source(struct str source, struct arena *a)
 	if (s.n == 0)
 		return s;
 	if ((at = memchr(s.p, '@', s.n)) != NULL) {
-		local = (struct str) { s.p, (size_t)(at - s.p) };
-		rest = (struct str) { at + 1, (size_t)(s.p + s.n - at - 1) };
+		local = (struct str){ s.p, (size_t)(at - s.p) };
+		rest = (struct str){ at + 1, (size_t)(s.p + s.n - at - 1) };
 		local = cut_text(local, 3);
 		return str_of(arena_printf(
 		    a, "%.*s***@%.*s", STR_ARG(local), STR_ARG(rest)));
@@ -78,7 +78,8 @@ mask_source(struct str source, struct arena *a)
 	return looks_secret(s) ? mask_key(s, a) : s;
 }
 
-/* ---- text of clients ------------------------------------------------------ */
+/* ---- text of clients ------------------------------------------------------
+ */
 
 static pcre2_code *blank_pattern;
 static pthread_once_t blank_once = PTHREAD_ONCE_INIT;
@@ -119,13 +120,13 @@ collapse(struct str s, struct arena *a)
 
 	pthread_once(&blank_once, blank_compile);
 	if (blank_pattern == NULL || (to = arena_alloc(a, n)) == NULL)
-		return (struct str) { NULL, 0 };
+		return (struct str){ NULL, 0 };
 	rc = pcre2_substitute(blank_pattern, (PCRE2_SPTR)s.p, s.n, 0,
 	    PCRE2_SUBSTITUTE_GLOBAL, NULL, NULL, (PCRE2_SPTR) " ", 1,
 	    (PCRE2_UCHAR *)to, &n);
 	if (rc < 0)
-		return (struct str) { NULL, 0 };
-	return (struct str) { to, n };
+		return (struct str){ NULL, 0 };
+	return (struct str){ to, n };
 }
 
 struct str

@@ -13,9 +13,10 @@
 #define USER_AGENT_MAX 1024
 #define HEADERS_MAX ((size_t)1024 * 1024)
 
-#define KEYS(...) ((const char *const[]) { __VA_ARGS__, NULL })
+#define KEYS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
-/* ---- control messages ----------------------------------------------------- */
+/* ---- control messages -----------------------------------------------------
+ */
 
 /*
  * An object of booleans only (null counts as false) with the one key
@@ -35,7 +36,8 @@ control(json_t *v)
 	return json_is_true(only) ? PAYLOAD_CONTROL : PAYLOAD_EVENT;
 }
 
-/* ---- endpoint ------------------------------------------------------------- */
+/* ---- endpoint -------------------------------------------------------------
+ */
 
 static bool
 is_blank(char c)
@@ -57,7 +59,7 @@ split_endpoint(struct str endpoint, struct str *method, struct str *path)
 		if (!str_starts(endpoint, m) || endpoint.n == m.n ||
 		    !is_blank(endpoint.p[m.n]))
 			continue;
-		rest = (struct str) { endpoint.p + m.n, endpoint.n - m.n };
+		rest = (struct str){ endpoint.p + m.n, endpoint.n - m.n };
 		while (rest.n > 0 && is_blank(*rest.p)) {
 			rest.p++;
 			rest.n--;
@@ -67,7 +69,7 @@ split_endpoint(struct str endpoint, struct str *method, struct str *path)
 		if (n == 0)
 			return false;
 		*method = m;
-		*path = (struct str) { rest.p, n };
+		*path = (struct str){ rest.p, n };
 		return true;
 	}
 	return false;
@@ -81,7 +83,7 @@ upper(struct str s, struct arena *a)
 	for (size_t i = 0; p != NULL && i < s.n; i++)
 		if (p[i] >= 'a' && p[i] <= 'z')
 			p[i] = (char)(p[i] - 32);
-	return (struct str) { p, p == NULL ? 0 : s.n };
+	return (struct str){ p, p == NULL ? 0 : s.n };
 }
 
 static void
@@ -89,8 +91,8 @@ read_endpoint(const json_t *r, struct arena *a, struct usage_event *ev)
 {
 	struct str method = { NULL, 0 }, path = { NULL, 0 };
 
-	ev->endpoint = record_str(
-	    r, KEYS("endpoint", "api", "request", "operation"), a);
+	ev->endpoint =
+	    record_str(r, KEYS("endpoint", "api", "request", "operation"), a);
 	ev->method = upper(
 	    record_str(r, KEYS("method", "http_method", "httpMethod"), a), a);
 	ev->path =
@@ -105,13 +107,14 @@ read_endpoint(const json_t *r, struct arena *a, struct usage_event *ev)
 	if (ev->endpoint.n > 0)
 		return;
 	if (ev->method.n > 0 && ev->path.n > 0)
-		ev->endpoint = str_of(arena_printf(a, "%.*s %.*s",
-		    STR_ARG(ev->method), STR_ARG(ev->path)));
+		ev->endpoint = str_of(arena_printf(
+		    a, "%.*s %.*s", STR_ARG(ev->method), STR_ARG(ev->path)));
 	else
 		ev->endpoint = STR("-");
 }
 
-/* ---- who ------------------------------------------------------------------ */
+/* ---- who ------------------------------------------------------------------
+ */
 
 /*
  * The label as it may be shown.  The same text as the client's key, or the
@@ -122,8 +125,8 @@ shown_source(struct str source, struct str api_key,
     const struct usage_event *ev, struct arena *a)
 {
 	bool key = str_eq(source, api_key) ||
-	    (str_eq_nocase(ev->auth_type, STR("apikey")) &&
-		!str_contains_nocase(ev->provider, STR("vertex")));
+		   (str_eq_nocase(ev->auth_type, STR("apikey")) &&
+		       !str_contains_nocase(ev->provider, STR("vertex")));
 
 	if (key && !str_contains(source, STR("@")) &&
 	    !str_contains(source, STR("/")) && !str_contains(source, STR(" ")))
@@ -135,9 +138,8 @@ static void
 read_credential(const json_t *r, struct arena *a, struct usage_event *ev)
 {
 	struct str api_key = record_str(r, KEYS("api_key", "apiKey", "key"), a);
-	struct str source = record_str(
-	    r, KEYS("source", "api_key", "apiKey", "key", "account", "email"),
-	    a);
+	struct str source = record_str(r,
+	    KEYS("source", "api_key", "apiKey", "key", "account", "email"), a);
 
 	ev->auth_index =
 	    record_str(r, KEYS("auth_index", "authIndex", "AuthIndex"), a);
@@ -179,7 +181,8 @@ read_client(const json_t *r, struct arena *a, struct usage_event *ev)
 		USER_AGENT_MAX, a);
 }
 
-/* ---- failure -------------------------------------------------------------- */
+/* ---- failure --------------------------------------------------------------
+ */
 
 static bool
 is_failed(const json_t *r)
@@ -192,9 +195,8 @@ is_failed(const json_t *r)
 	v = record_first(r, KEYS("success", "ok"));
 	if (json_is_boolean(v))
 		return json_is_false(v);
-	v = record_first(r,
-	    KEYS("status", "status_code", "statusCode", "http_status",
-		"httpStatus"));
+	v = record_first(r, KEYS("status", "status_code", "statusCode",
+				"http_status", "httpStatus"));
 	if (value_int(v) >= 400)
 		return true;
 	v = record_first(r, KEYS("error", "error_message", "errorMessage"));
@@ -234,19 +236,20 @@ read_failure(const json_t *r, struct arena *a, struct usage_event *ev)
 	if (is_failed(r))
 		ev->flags |= EVENT_FAILED;
 	if (json_is_object(fail_object))
-		status = record_int(
-		    fail_object, KEYS("status_code", "statusCode"));
+		status =
+		    record_int(fail_object, KEYS("status_code", "statusCode"));
 	if (status == 0)
 		status =
 		    record_int(r, KEYS("fail_status_code", "failStatusCode"));
 	if (status > 0)
-		ev->fail_status_code = (struct opt_i64) { true, status };
+		ev->fail_status_code = (struct opt_i64){ true, status };
 	if ((ev->flags & EVENT_FAILED) != 0)
 		ev->fail_summary =
 		    redact_summary(failure_text(r, fail_object, a), a);
 }
 
-/* ---- the whole ------------------------------------------------------------ */
+/* ---- the whole ------------------------------------------------------------
+ */
 
 static struct opt_i64
 optional_int(const json_t *r, const char *const *keys)
@@ -254,17 +257,17 @@ optional_int(const json_t *r, const char *const *keys)
 	const json_t *v = record_first(r, keys);
 
 	if (v == NULL || json_is_null(v))
-		return (struct opt_i64) { false, 0 };
-	return (struct opt_i64) { true, value_int(v) };
+		return (struct opt_i64){ false, 0 };
+	return (struct opt_i64){ true, value_int(v) };
 }
 
 static void
-read_time(const json_t *r, int64_t now_ms, struct arena *a,
-    struct usage_event *ev)
+read_time(
+    const json_t *r, int64_t now_ms, struct arena *a, struct usage_event *ev)
 {
-	const json_t *v = record_first(r,
-	    KEYS("timestamp", "time", "created_at", "createdAt", "created",
-		"request_time", "requestTime"));
+	const json_t *v =
+	    record_first(r, KEYS("timestamp", "time", "created_at", "createdAt",
+				"created", "request_time", "requestTime"));
 	struct timestamp t = { now_ms, 0 };
 	char text[40];
 	size_t n;
@@ -273,15 +276,15 @@ read_time(const json_t *r, int64_t now_ms, struct arena *a,
 	ev->ts_ms = t.ms;
 	ev->ts_ns = t.ns;
 	n = event_time_text(t.ms, t.ns, text);
-	ev->ts_text.p = arena_strdup(a, (struct str) { text, n });
+	ev->ts_text.p = arena_strdup(a, (struct str){ text, n });
 	ev->ts_text.n = ev->ts_text.p == NULL ? 0 : n;
 }
 
 static void
 read_model(const json_t *r, struct arena *a, struct usage_event *ev)
 {
-	ev->provider = record_str(
-	    r, KEYS("provider", "type", "auth_type", "authType"), a);
+	ev->provider =
+	    record_str(r, KEYS("provider", "type", "auth_type", "authType"), a);
 	ev->executor_type =
 	    record_str(r, KEYS("executor_type", "executorType"), a);
 	ev->auth_type = record_str(r, KEYS("auth_type", "authType"), a);
@@ -292,7 +295,7 @@ read_model(const json_t *r, struct arena *a, struct usage_event *ev)
 		"modelName"),
 	    a);
 	ev->model = ev->requested_model.n > 0 ? ev->requested_model :
-	    ev->resolved_model.n > 0	      ? ev->resolved_model :
+		    ev->resolved_model.n > 0  ? ev->resolved_model :
 						STR("-");
 }
 
@@ -313,11 +316,12 @@ read_tiers(const json_t *r, struct arena *a, struct usage_event *ev)
 }
 
 static void
-read_event(const json_t *r, int64_t now_ms, struct arena *a,
-    struct usage_event *ev)
+read_event(
+    const json_t *r, int64_t now_ms, struct arena *a, struct usage_event *ev)
 {
-	*ev = (struct usage_event) { .ts_ms = 0 };
-	ev->request_id = record_str(r, KEYS("request_id", "requestId", "id"), a);
+	*ev = (struct usage_event){ .ts_ms = 0 };
+	ev->request_id =
+	    record_str(r, KEYS("request_id", "requestId", "id"), a);
 	read_time(r, now_ms, a, ev);
 	read_model(r, a, ev);
 	read_endpoint(r, a, ev);
@@ -325,12 +329,12 @@ read_event(const json_t *r, int64_t now_ms, struct arena *a,
 	read_client(r, a, ev);
 	read_tiers(r, a, ev);
 	tokens_read(r, a, ev);
-	ev->latency_ms = optional_int(r,
-	    KEYS("latency_ms", "latencyMs", "duration_ms", "durationMs",
-		"elapsed_ms", "elapsedMs"));
-	ev->ttft_ms = optional_int(r,
-	    KEYS("ttft_ms", "ttftMs", "time_to_first_token_ms",
-		"timeToFirstTokenMs"));
+	ev->latency_ms =
+	    optional_int(r, KEYS("latency_ms", "latencyMs", "duration_ms",
+				"durationMs", "elapsed_ms", "elapsedMs"));
+	ev->ttft_ms =
+	    optional_int(r, KEYS("ttft_ms", "ttftMs", "time_to_first_token_ms",
+				"timeToFirstTokenMs"));
 	read_failure(r, a, ev);
 	event_hash(ev);
 }

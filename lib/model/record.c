@@ -93,8 +93,8 @@ by_bytes(const void *a, const void *b)
 const char **
 sorted_keys(json_t *obj, struct arena *a, size_t *n)
 {
-	const char **keys = arena_array(a, json_object_size(obj) + 1,
-	    sizeof *keys);
+	const char **keys =
+	    arena_array(a, json_object_size(obj) + 1, sizeof *keys);
 	const char *key;
 	json_t *v;
 
@@ -125,8 +125,8 @@ print_value(json_t *v, struct buf *b, struct arena *a, unsigned depth)
 		buf_z(b, "map[");
 		for (size_t i = 0; i < n; i++) {
 			buf_printf(b, "%s%s:", i > 0 ? " " : "", keys[i]);
-			print_value(json_object_get(v, keys[i]), b, a,
-			    depth + 1);
+			print_value(
+			    json_object_get(v, keys[i]), b, a, depth + 1);
 		}
 		buf_char(b, ']');
 		break;
@@ -182,7 +182,7 @@ record_text(const json_t *v, struct arena *a)
 	}
 	s = str_trim(s);
 	copy = s.n == 0 ? NULL : arena_strdup(a, s);
-	s = (struct str) { copy, copy == NULL ? 0 : s.n };
+	s = (struct str){ copy, copy == NULL ? 0 : s.n };
 	buf_free(&b);
 	return s;
 }

@@ -28,7 +28,8 @@ static const struct {
 	const char *pattern, *replacement;
 } rules[] = {
 	{ "authorization",
-	    "(?i)(\\b(?:proxy-)?authorization\\\\?\"?\\s*[:=]\\s*\\[?\\s*\\\\?\"?)"
+	    "(?i)(\\b(?:proxy-)?authorization\\\\?\"?\\s*[:=]\\s*\\[?\\s*\\\\?"
+	    "\"?)"
 	    "(?:(?:bearer|basic|digest|token)\\s+)?[^\\s,\"'{}\\]\\\\]+",
 	    "$1[redacted]" },
 	{ "bearer", "(?i)\\bbearer\\s+[A-Za-z0-9._~+/=-]+",
@@ -53,13 +54,13 @@ static const struct {
 	{ "github_pat_", "github_pat_[A-Za-z0-9_]{20,}", "[redacted]" },
 	{ "aiza", "AIza[0-9A-Za-z_-]{8,}", "[redacted]" },
 	{ "_", "(?:hf|pk|rk)_[A-Za-z0-9]{6,}", "[redacted]" },
-	{ "cookie",
-	    "(?i)(\"?(?:set-cookie2?|cookie)\"?\\s*:\\s*)\\[[^\\]]*\\]",
+	{ "cookie", "(?i)(\"?(?:set-cookie2?|cookie)\"?\\s*:\\s*)\\[[^\\]]*\\]",
 	    "$1[\"[redacted]\"]" },
 	{ "cookie", "(?i)(\"?(?:set-cookie2?|cookie)\"?\\s*:\\s*\")[^\"]*(\")",
 	    "$1[redacted]$2" },
-	{ NULL, "(?i)\\b(set-coo[k\\x{212a}]ie2?|coo[k\\x{212a}]ie)"
-		"\\s*:\\s*[^,\\r\\n\"}\\[]+",
+	{ NULL,
+	    "(?i)\\b(set-coo[k\\x{212a}]ie2?|coo[k\\x{212a}]ie)"
+	    "\\s*:\\s*[^,\\r\\n\"}\\[]+",
 	    "$1: [redacted]" },
 	{ "@",
 	    "([A-Za-z0-9._%+\\-])([A-Za-z0-9._%+\\-]*)"
@@ -109,7 +110,7 @@ apply(size_t rule, struct str s, struct arena *a, bool *failed)
 		if (rc == 0)
 			return s;
 		if (rc > 0)
-			return (struct str) { to, n };
+			return (struct str){ to, n };
 		if (rc != PCRE2_ERROR_NOMEMORY)
 			break;
 	}
@@ -144,7 +145,8 @@ redact_summary(struct str text, struct arena *a)
 	return str_of(arena_printf(a, "%.*s...", STR_ARG(s)));
 }
 
-/* ---- payloads ------------------------------------------------------------- */
+/* ---- payloads -------------------------------------------------------------
+ */
 
 /* A key whose value is a secret, whatever it is (section 6.11). */
 static bool
@@ -234,7 +236,7 @@ repaired(struct str s, struct arena *a)
 		all.p += c > 0 ? c : 1;
 		all.n -= c > 0 ? (size_t)c : 1;
 	}
-	return (struct str) { to, n };
+	return (struct str){ to, n };
 }
 
 struct str
@@ -252,13 +254,15 @@ redact_payload(struct str item, size_t limit, struct arena *a)
 		write_redacted(v, &o, a);
 		if (!o.failed && !b.failed &&
 		    (copy = arena_strdup(a, buf_view(&b))) != NULL)
-			s = (struct str) { copy, b.n };
+			s = (struct str){ copy, b.n };
 		buf_free(&b);
 	}
 	json_decref(v);
 	if (s.n == 0)
-		s = redact_text(repaired(
-		    item.n > INPUT_MAX ?
-			(struct str) { item.p, INPUT_MAX } : item, a), a);
+		s = redact_text(repaired(item.n > INPUT_MAX ?
+					     (struct str){ item.p, INPUT_MAX } :
+					     item,
+				    a),
+		    a);
 	return cut_text(s, limit);
 }

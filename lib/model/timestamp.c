@@ -60,8 +60,8 @@ hour_digits(struct str s, size_t *i)
 {
 	size_t n = 0;
 
-	while (*i + n < s.n && n < 2 && s.p[*i + n] >= '0' &&
-	    s.p[*i + n] <= '9')
+	while (
+	    *i + n < s.n && n < 2 && s.p[*i + n] >= '0' && s.p[*i + n] <= '9')
 		n++;
 	return n == 0 ? -1 : digits(s, i, n);
 }
@@ -128,7 +128,7 @@ timestamp_parse(struct str s, struct timestamp *out)
 	if (i != s.n)
 		return false;
 	total_s = days_from_civil(year, month, day) * 86400 + hour * 3600 +
-	    minute * 60 + second - offset_s;
+		  minute * 60 + second - offset_s;
 	out->ms = total_s * 1000 + ns / 1000000;
 	out->ns = (int32_t)(ns % 1000000);
 	return true;
@@ -142,7 +142,7 @@ from_number(int64_t v, struct timestamp *out)
 			return false;
 		v *= 1000;
 	}
-	*out = (struct timestamp) { v, 0 };
+	*out = (struct timestamp){ v, 0 };
 	return true;
 }
 

@@ -13,12 +13,10 @@ static const struct {
 	const char *keys[KEYS_MAX];
 } columns[] = {
 #define AT(field) offsetof(struct usage_event, field)
-	{ AT(input_tokens),
-	    { "input_tokens", "inputTokens", "prompt_tokens",
-		"promptTokens" } },
-	{ AT(output_tokens),
-	    { "output_tokens", "outputTokens", "completion_tokens",
-		"completionTokens" } },
+	{ AT(input_tokens), { "input_tokens", "inputTokens", "prompt_tokens",
+				"promptTokens" } },
+	{ AT(output_tokens), { "output_tokens", "outputTokens",
+				 "completion_tokens", "completionTokens" } },
 	{ AT(reasoning_tokens), { "reasoning_tokens", "reasoningTokens" } },
 	{ AT(cached_tokens), { "cached_tokens", "cachedTokens" } },
 	{ AT(cache_tokens), { "cache_tokens", "cacheTokens" } },
@@ -102,8 +100,8 @@ cache_separate(const json_t *const *parents, size_t n, struct arena *a,
 	for (size_t i = 0; mode < 0 && i < 3; i++)
 		mode = mode_of(models[i], separate_words, model_included);
 	if (mode < 0)
-		mode = ev->cache_read_tokens > 0 ||
-		    ev->cache_creation_tokens > 0;
+		mode =
+		    ev->cache_read_tokens > 0 || ev->cache_creation_tokens > 0;
 	return mode == 1;
 }
 
@@ -141,9 +139,10 @@ tokens_read(const json_t *record, struct arena *a, struct usage_event *ev)
 	if (ev->total_tokens > 0)
 		return;
 	event_normalized_tokens(ev, &t);
-	ev->total_tokens = (int64_t)((uint64_t)t.total_input +
-	    (uint64_t)above_zero(ev->output_tokens) +
-	    (uint64_t)above_zero(ev->reasoning_tokens));
+	ev->total_tokens =
+	    (int64_t)((uint64_t)t.total_input +
+		      (uint64_t)above_zero(ev->output_tokens) +
+		      (uint64_t)above_zero(ev->reasoning_tokens));
 }
 
 struct str

@@ -13,8 +13,7 @@
  * Fill the token columns and the cache mode's flag of ev, whose texts
  * (executor, provider, models) are known already.
  */
-void tokens_read(const json_t *record, struct arena *a,
-    struct usage_event *ev);
+void tokens_read(const json_t *record, struct arena *a, struct usage_event *ev);
 
 /* The tier that counts: what was asked for with Codex, else what was given. */
 struct str effective_tier(const struct usage_event *ev, struct arena *a);

@@ -77,7 +77,7 @@ sets_every_connection(void **state)
 		{ "PRAGMA secure_delete", 1 },
 		{ "PRAGMA temp_store", 2 },
 		{ "PRAGMA cell_size_check", 1 },
-		{ "PRAGMA cache_size", -2048 },
+		{ "PRAGMA cache_size", -1024 },
 		{ "PRAGMA journal_size_limit", 64 * 1024 * 1024 },
 		{ "SELECT journal_mode = 'wal' FROM pragma_journal_mode", 1 },
 	};

@@ -32,7 +32,7 @@ static const char *const hot[] = {
 static const struct {
 	const char *prefix, *why;
 } readers_of_all[] = {
-	{ "verify_", "run by hand, to look at everything" },
+	{ "ctl_", "run by hand, to look at everything" },
 	{ "historical_data", "stops at the first row" },
 };
 
