@@ -398,7 +398,7 @@ no_key(const struct cfg *c, struct db *db, const char *code)
 	assert_int_equal(e.kind, ERR_UNAVAILABLE);
 	if (strcmp(err_code(&e), code) != 0)
 		FAIL("%s: %s\n", err_code(&e), e.text);
-	assert_non_null(strstr(e.text, "cpactl forget-connection"));
+	assert_non_null(strstr(e.text, "enter the CPA key"));
 }
 
 static void
@@ -429,13 +429,59 @@ lost_data_key_is_not_replaced(void **state)
 	db_close(&db);
 }
 
+/* The way out of a lost key: a new one, and the connection typed again. */
+static void
+lost_data_key_is_overcome(void **state)
+{
+	struct cfg c = config();
+	struct manager_config m;
+	struct data_key k;
+	struct db db;
+	struct err e;
+
+	(void)state;
+	start_sealed(&c, &db);
+	assert_int_equal(unlink(c.data_key_path), 0);
+	assert_int_equal(bootstrap_check_secrets(&c, &db, &k, &e), -1);
+	assert_int_equal(settings_load_unsealed(&db, &c, &arena, &m, &e), 0);
+	assert_string_equal(m.cpa_key, "");
+	m.cpa_key = "typed again";
+	assert_int_equal(data_key_create(c.data_key_path, &k, &e), 0);
+	assert_int_equal(settings_save(&db, &k, &m, true, &e), 0);
+	data_key_wipe(&k);
+
+	assert_int_equal(bootstrap_data_key(&c, &db, &k, &e), 0);
+	assert_int_equal(settings_load(&db, &c, &k, &arena, &m, &e), 0);
+	assert_string_equal(m.cpa_key, "typed again");
+	data_key_wipe(&k);
+	db_close(&db);
+}
+
+static void
+looking_at_secrets_makes_no_key(void **state)
+{
+	struct cfg c = config();
+	struct data_key k;
+	struct db db;
+	struct err e;
+
+	(void)state;
+	start(&c, &db);
+	assert_int_equal(bootstrap_check_secrets(&c, &db, &k, &e), 0);
+	assert_false(k.present);
+	assert_false(file_exists(c.data_key_path));
+	db_close(&db);
+}
+
 static void
 wrong_data_key_is_not_used(void **state)
 {
 	static const char other[] =
 	    "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\n";
 	struct cfg c = config();
+	struct data_key k;
 	struct db db;
+	struct err e;
 
 	(void)state;
 	start_sealed(&c, &db);
@@ -445,6 +491,12 @@ wrong_data_key_is_not_used(void **state)
 	no_key(&c, &db, "data_key_broken");
 	file_write(c.data_key_path, "short\n", 6);
 	no_key(&c, &db, "data_key_broken");
+	/* what cannot be read may well be the right one */
+	assert_int_equal(unlink(c.data_key_path), 0);
+	assert_int_equal(mkdir(c.data_key_path, 0700), 0);
+	assert_int_equal(bootstrap_data_key(&c, &db, &k, &e), -1);
+	assert_string_equal(err_code(&e), "data_key_unreadable");
+	assert_false(k.present);
 	c.data_key_text = "a passphrase";
 	no_key(&c, &db, "data_key_wrong");
 	db_close(&db);
@@ -489,6 +541,8 @@ main(void)
 		CASE(directory_that_cannot_be_made),
 		CASE(reset_replaces_the_key_at_once),
 		CASE(lost_data_key_is_not_replaced),
+		CASE(lost_data_key_is_overcome),
+		CASE(looking_at_secrets_makes_no_key),
 		CASE(wrong_data_key_is_not_used),
 		CASE(configured_data_key_needs_no_file),
 	};
