@@ -159,7 +159,7 @@ settle_segment(struct spool *s, int64_t number, struct err *e)
 	struct segment_head head;
 	struct stat st;
 	int64_t asked_ms;
-	bool open_batch = false, data = false;
+	bool open_batch = false, data = false, damaged;
 	char path[4096], boot[40];
 	int64_t size;
 	int rc;
@@ -192,13 +192,19 @@ settle_segment(struct spool *s, int64_t number, struct err *e)
 	}
 	if (rc < 0)
 		goto out;
+	/* bytes that are no record: something was there, so it is in doubt */
+	damaged = size - s->tail >= (open_batch ? 1 : RECORD_HEAD);
 	if (s->tail < size && ftruncate(s->fd, s->tail) == -1) {
 		rc = spool_fail("cut", errno, e);
 		goto out;
 	}
 	boot_id(boot);
-	if (open_batch && (data || head.asking != 0 || boot[0] == '\0' ||
-			      memcmp(boot, head.boot, sizeof boot) != 0))
+	if (damaged && !open_batch)
+		rc = append(s, RECORD_INTENT, 0, NULL, 0, e);
+	if (rc == 0 &&
+	    (damaged ||
+		(open_batch && (data || head.asking != 0 || boot[0] == '\0' ||
+				   memcmp(boot, head.boot, sizeof boot) != 0))))
 		rc = append(s, RECORD_END, SPOOL_END_KILLED, &asked_ms,
 		    sizeof asked_ms, e);
 	if (rc == 0)

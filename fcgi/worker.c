@@ -34,9 +34,10 @@
 #include "fcgi/limits.h"
 #include "log.h"
 
-#define LINGER_MS 500        /* for the peer to close after the answer */
-#define LINGER_TOTAL_MS 2000 /* for it to finish sending a body nobody reads \
-			      */
+#define LINGER_MS 500 /* for the peer to close after the answer */
+#define LINGER_TOTAL_MS                                      \
+	2000 /* for it to finish sending a body nobody reads \
+	      */
 
 struct worker {
 	struct app *app;

@@ -5,6 +5,7 @@
 #ifndef ARENA_H
 #define ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "attr.h"
@@ -15,6 +16,7 @@ struct arena_block;
 struct arena {
 	struct arena_block *head; /* newest first */
 	size_t used_bytes, limit_bytes;
+	bool failed; /* something was refused since the last reset */
 };
 
 /* An empty arena; allocates nothing yet. */

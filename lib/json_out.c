@@ -3,8 +3,9 @@
 #include <math.h>
 #include <stdio.h>
 
-#define FLUSH_BYTES ((size_t)32 * 1024) /* pending bytes that go to the sink \
-					 */
+#define FLUSH_BYTES                                              \
+	((size_t)32 * 1024) /* pending bytes that go to the sink \
+			     */
 
 void
 json_out_init(struct json_out *o, struct buf *b, json_out_sink *sink, void *to)

@@ -343,6 +343,7 @@ enum payload_kind
 normalise(struct str item, int64_t now_ms, struct arena *a,
     struct usage_event *ev, struct err *e)
 {
+	bool failed_before = a->failed;
 	enum payload_kind kind;
 	json_t *r;
 
@@ -357,12 +358,14 @@ normalise(struct str item, int64_t now_ms, struct arena *a,
 	}
 	kind = control(r);
 	if (kind == PAYLOAD_EVENT) {
+		a->failed = false;
 		read_event(r, now_ms, a, ev);
 		/* a text that did not fit reads as empty: never store that */
-		if (a->used_bytes + 4096 > a->limit_bytes) {
+		if (a->failed) {
 			fail(e, ERR_TOO_LARGE, "payload is too large");
 			kind = PAYLOAD_DEAD;
 		}
+		a->failed = failed_before;
 	}
 	json_decref(r);
 	return kind;

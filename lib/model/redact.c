@@ -159,7 +159,7 @@ secret_key(const char *key)
 	char name[64];
 	size_t n = 0;
 
-	for (; key[n] != '\0' && n < sizeof name - 1; n++) {
+	for (; n < sizeof name - 1 && key[n] != '\0'; n++) {
 		char c = (char)tolower((unsigned char)key[n]);
 
 		name[n] = c == '-' || c == ' ' ? '_' : c;
