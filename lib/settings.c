@@ -197,7 +197,7 @@ static int
 load_row(struct db *db, const struct data_key *k, struct arena *a,
     struct manager_config *m, struct err *e)
 {
-	struct str value, sealed = { NULL, 0 };
+	struct str value = { NULL, 0 }, sealed = { NULL, 0 };
 	const json_t *connection = NULL;
 	json_t *row = NULL;
 	int rc = -1;
@@ -230,7 +230,7 @@ static int
 load_setup(struct db *db, const struct data_key *k, struct arena *a,
     struct manager_config *m, struct err *e)
 {
-	struct str value, url = { NULL, 0 }, sealed = { NULL, 0 };
+	struct str value = { NULL, 0 }, url = { NULL, 0 }, sealed = { NULL, 0 };
 	struct str queue = { NULL, 0 }, side = { NULL, 0 };
 	json_t *row = NULL;
 	int rc = -1;
@@ -406,7 +406,7 @@ static int
 stored_connection(struct db *db, struct arena *a, const char **url,
     struct str *sealed, struct err *e)
 {
-	struct str value, text = { NULL, 0 }, key = { NULL, 0 };
+	struct str value = { NULL, 0 }, text = { NULL, 0 }, key = { NULL, 0 };
 	const json_t *connection = NULL;
 	json_t *row = NULL;
 	char *copy;
