@@ -165,7 +165,7 @@ def test_the_daemon_down_is_said_with_what_to_do(make_stack):
         assert "start it" in s.get("/status").json["collector"]["x_hint"]
     finally:
         os.kill(s.process.pid, signal.SIGCONT)
-    wait_for(lambda: s.get("/status").json["collector"]["collector"] != "stopped", 20)
+    wait_for(lambda: s.get("/status").json["collector"]["x_alive"], 20, "the daemon to come back")
 
 
 def test_apache_serves_the_same(make_stack):
