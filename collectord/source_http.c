@@ -15,9 +15,9 @@
 
 #define CONNECT_MS 10000
 #define TOTAL_MS 30000
-#define DRAIN_MS 10000 /* an answer may still take so long at the end */
-#define LIVELY_MS 10000         /* so long after an event ... */
-#define LIVELY_POLL_MS 200      /* ... the queue is asked at least so often */
+#define DRAIN_MS 10000     /* an answer may still take so long at the end */
+#define LIVELY_MS 10000    /* so long after an event ... */
+#define LIVELY_POLL_MS 200 /* ... the queue is asked at least so often */
 #define BACKOFF_FIRST_MS 1000
 #define BACKOFF_LAST_MS 30000
 #define ANSWER_MAX ((size_t)256 * 1024 * 1024)
@@ -302,8 +302,8 @@ poll_wait_ms(const struct reader *r)
 	int64_t ms = r->source.poll_interval_ms;
 
 	return ms > LIVELY_POLL_MS && clock_mono_ms() < r->lively_until_ms ?
-	    LIVELY_POLL_MS :
-	    ms;
+		   LIVELY_POLL_MS :
+		   ms;
 }
 
 /* Another connection, or the same with a clean slate. */
