@@ -13,8 +13,7 @@
 #include "fcgi/response.h"
 #include "log.h"
 
-const char *
-auth_class_text(enum auth_class class)
+const char *auth_class_text(enum auth_class class)
 {
 	static const char *const text[AUTH__MAX] = {
 		[AUTH_NONE] = "none",
@@ -32,8 +31,8 @@ bearer_key(struct str authorization)
 	struct str word = { s.p, 7 };
 
 	if (s.n < 7 || !str_eq_nocase(word, STR("Bearer ")))
-		return (struct str) { "", 0 };
-	return str_trim((struct str) { s.p + 7, s.n - 7 });
+		return (struct str){ "", 0 };
+	return str_trim((struct str){ s.p + 7, s.n - 7 });
 }
 
 /*
@@ -49,9 +48,8 @@ read_record(struct ctx *c, struct str *record, struct err *e)
 	struct db *db = ctx_db(c, &why);
 	char *copy;
 
-	if (db != NULL &&
-	    setting_get(db, "admin_credential_v1", &c->arena, record, &why) ==
-	    0) {
+	if (db != NULL && setting_get(db, "admin_credential_v1", &c->arena,
+			      record, &why) == 0) {
 		pthread_mutex_lock(&app->lock);
 		if (record->n < sizeof app->admin_record) {
 			memcpy(app->admin_record, record->p, record->n);
@@ -78,8 +76,8 @@ read_record(struct ctx *c, struct str *record, struct err *e)
 static int
 denied(struct err *e)
 {
-	return fail_code(e, ERR_DENIED, "invalid_admin_key",
-	    "invalid admin key");
+	return fail_code(
+	    e, ERR_DENIED, "invalid_admin_key", "invalid admin key");
 }
 
 /*
@@ -88,8 +86,8 @@ denied(struct err *e)
  * without any key tests nothing and neither counts nor waits.
  */
 static int
-check_admin(struct ctx *c, struct request *rq, struct response *rs,
-    struct err *e)
+check_admin(
+    struct ctx *c, struct request *rq, struct response *rs, struct err *e)
 {
 	struct throttle *t = c->app->throttle;
 	struct str key = bearer_key(rq->authorization), record;
@@ -98,7 +96,8 @@ check_admin(struct ctx *c, struct request *rq, struct response *rs,
 
 	if (rq->authorization.n == 0 &&
 	    !atomic_exchange(&c->app->warned_no_authorization, true))
-		log_line(LOG_WARN, "a request came without Authorization; if "
+		log_line(LOG_WARN,
+		    "a request came without Authorization; if "
 		    "the client sent it, the web server drops it");
 	if (key.n == 0)
 		return denied(e);
@@ -111,7 +110,8 @@ check_admin(struct ctx *c, struct request *rq, struct response *rs,
 		response_header(rs, "Retry-After", seconds);
 		return fail_code(e, ERR_THROTTLED, "login_throttled",
 		    "too many wrong admin keys from this address; try again "
-		    "in %s seconds", seconds);
+		    "in %s seconds",
+		    seconds);
 	}
 	if (read_record(c, &record, e) != 0)
 		return -1;

@@ -51,8 +51,8 @@ struct throttle *throttle_new(void) ATTR_USE_RESULT;
 void throttle_free(struct throttle *t);
 
 /* Milliseconds that this address has to wait; 0: it may try. */
-int64_t throttle_wait_ms(struct throttle *t, struct str address,
-    int64_t now_ms);
+int64_t throttle_wait_ms(
+    struct throttle *t, struct str address, int64_t now_ms);
 
 /* A wrong key, or a right one, came from this address. */
 void throttle_wrong(struct throttle *t, struct str address, int64_t now_ms);

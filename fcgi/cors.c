@@ -29,6 +29,6 @@ cors_apply(struct response *rs, const char *const *origins, struct str origin)
 	}
 	response_header(rs, "Access-Control-Allow-Methods",
 	    "GET, POST, PUT, PATCH, DELETE, OPTIONS");
-	response_header(rs, "Access-Control-Allow-Headers",
-	    "Authorization, Content-Type");
+	response_header(
+	    rs, "Access-Control-Allow-Headers", "Authorization, Content-Type");
 }

@@ -12,7 +12,7 @@
  * Add the headers for a request from `origin` (may be empty).  origins is
  * NULL-terminated; an empty list adds nothing.
  */
-void cors_apply(struct response *rs, const char *const *origins,
-    struct str origin);
+void cors_apply(
+    struct response *rs, const char *const *origins, struct str origin);
 
 #endif

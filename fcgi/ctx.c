@@ -18,7 +18,7 @@ app_init(struct app *app, const struct cfg *cfg, struct err *e)
 {
 	unsigned char r[5];
 
-	*app = (struct app) { .cfg = cfg,
+	*app = (struct app){ .cfg = cfg,
 		.listen_fd = -1,
 		.stop_fd = -1,
 		.started_ms = clock_now_ms() };
@@ -42,7 +42,7 @@ app_free(struct app *app)
 int
 ctx_init(struct ctx *c, struct app *app, struct err *e)
 {
-	*c = (struct ctx) { .app = app, .cfg = app->cfg };
+	*c = (struct ctx){ .app = app, .cfg = app->cfg };
 	arena_init(&c->arena, REQUEST_ARENA_MAX);
 	buf_init(&c->head, HEADERS_MAX);
 	buf_init(&c->out, ANSWER_MAX);
@@ -95,8 +95,9 @@ db_note_failure(struct app *app, const struct err *why)
 	app->db_retry_at_ms = clock_mono_ms() + DB_RETRY_MS;
 	pthread_mutex_unlock(&app->lock);
 	if (news)
-		log_write(LOG_ERROR, "the database cannot be used; trying "
-				     "again every second",
+		log_write(LOG_ERROR,
+		    "the database cannot be used; trying "
+		    "again every second",
 		    LOG_Z("error", why->text));
 }
 
@@ -154,14 +155,15 @@ ctx_settings(struct ctx *c, struct manager_config *m, struct err *e)
 	struct db *db = ctx_db(c, e);
 	struct err why = { .kind = ERR_NONE };
 
-	*m = (struct manager_config) { .cpa_url = "", .cpa_key = "" };
+	*m = (struct manager_config){ .cpa_url = "", .cpa_key = "" };
 	if (db == NULL)
 		return -1;
 	/*
 	 * A key that cannot be had matters only when something sealed is to
 	 * be opened; its error says more than "cannot be opened" then.
 	 */
-	(void)ctx_key(c, &why);
+	if (ctx_key(c, &why) != NULL)
+		err_clear(&why);
 	if (settings_load(db, c->cfg, &c->key, &c->arena, m, e) == 0)
 		return 0;
 	if (e != NULL && e->kind == ERR_UNAVAILABLE) {

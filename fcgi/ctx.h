@@ -29,20 +29,20 @@ struct app {
 	int listen_fd, stop_fd;
 	atomic_bool stopping;
 	atomic_uint_least64_t request_count;
-	char instance[16];     /* begins every request id */
+	char instance[16]; /* begins every request id */
 	struct throttle *throttle;
 	atomic_bool warned_no_authorization;
 
-	pthread_mutex_t lock;  /* for what follows */
-	int64_t db_retry_at_ms; /* monotonic: not to be opened before */
-	struct err db_err;      /* why it could not be opened */
+	pthread_mutex_t lock;    /* for what follows */
+	int64_t db_retry_at_ms;  /* monotonic: not to be opened before */
+	struct err db_err;       /* why it could not be opened */
 	char admin_record[1024]; /* last one read, for when it cannot be */
 };
 
 struct ctx {
 	struct app *app;
 	const struct cfg *cfg;
-	struct arena arena;  /* memory of one request */
+	struct arena arena; /* memory of one request */
 	struct buf head, out, body;
 	struct db db;
 	struct data_key key; /* not present until it is needed */
@@ -50,8 +50,8 @@ struct ctx {
 };
 
 /* Returns 0, or -1 with *e. */
-int app_init(struct app *app, const struct cfg *cfg, struct err *e)
-    ATTR_USE_RESULT;
+int app_init(
+    struct app *app, const struct cfg *cfg, struct err *e) ATTR_USE_RESULT;
 void app_free(struct app *app);
 
 int ctx_init(struct ctx *c, struct app *app, struct err *e) ATTR_USE_RESULT;
@@ -74,7 +74,7 @@ const struct data_key *ctx_key(struct ctx *c, struct err *e) ATTR_USE_RESULT;
  * The resolved configuration, in the request's arena; settings_wipe() it.
  * Works without a data key as long as nothing sealed has to be read.
  */
-int ctx_settings(struct ctx *c, struct manager_config *m, struct err *e)
-    ATTR_USE_RESULT;
+int ctx_settings(
+    struct ctx *c, struct manager_config *m, struct err *e) ATTR_USE_RESULT;
 
 #endif

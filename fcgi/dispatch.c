@@ -23,8 +23,8 @@ method_not_allowed(unsigned methods, struct response *rs, struct err *e)
 
 	routes_allow(methods, allow, sizeof allow);
 	response_header(rs, "Allow", allow);
-	return fail_code(e, ERR_METHOD, "method_not_allowed",
-	    "method not allowed");
+	return fail_code(
+	    e, ERR_METHOD, "method_not_allowed", "method not allowed");
 }
 
 static void
@@ -59,8 +59,7 @@ route_request(struct ctx *c, struct request *rq, struct response *rs,
 		response_text(rs, 404, "404 page not found\n");
 		return 0;
 	}
-	if (m.key_first &&
-	    auth_check(c, rq, rs, AUTH_ADMIN, e) != 0)
+	if (m.key_first && auth_check(c, rq, rs, AUTH_ADMIN, e) != 0)
 		return -1;
 	if (m.route == NULL)
 		return method_not_allowed(m.methods, rs, e);
@@ -79,8 +78,8 @@ route_request(struct ctx *c, struct request *rq, struct response *rs,
  * an error is not trusted any further.
  */
 static void
-answer_error(struct ctx *c, struct request *rq, struct response *rs,
-    const struct err *e)
+answer_error(
+    struct ctx *c, struct request *rq, struct response *rs, const struct err *e)
 {
 	if (e->kind == ERR_INTERNAL || e->kind == ERR_UNAVAILABLE)
 		ctx_db_close(c);
@@ -95,8 +94,8 @@ answer_error(struct ctx *c, struct request *rq, struct response *rs,
 }
 
 static void
-log_request(const struct request *rq, const struct response *rs,
-    int64_t took_ns)
+log_request(
+    const struct request *rq, const struct response *rs, int64_t took_ns)
 {
 	struct str path = rq->path.n > 0 ? rq->path : rq->target;
 

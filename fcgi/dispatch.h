@@ -12,7 +12,8 @@ struct ctx;
 
 /* The two ways to the client. */
 struct client_io {
-	/* Bytes of the body put into p, 0 at its end, -1: failed or too slow. */
+	/* Bytes of the body put into p, 0 at its end, -1: failed or too slow.
+	 */
 	int (*read)(void *io, char *p, int n);
 	/* 0, or -1 when the client is gone. */
 	int (*write)(void *io, const char *p, size_t n);

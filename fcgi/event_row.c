@@ -3,8 +3,8 @@
 #include "db.h"
 
 void
-event_row_tokens(sqlite3_stmt *st, int first, int64_t flags,
-    struct usage_event *ev)
+event_row_tokens(
+    sqlite3_stmt *st, int first, int64_t flags, struct usage_event *ev)
 {
 	ev->flags = (uint32_t)flags;
 	ev->input_tokens = db_col_i64(st, first);
@@ -23,9 +23,9 @@ event_row_hash(sqlite3_stmt *st, int col, char out[65])
 	struct str blob = db_col_blob(st, col);
 
 	if (blob.n == 0 || blob.n > SHA256_BYTES)
-		return (struct str) { "", 0 };
+		return (struct str){ "", 0 };
 	hex_encode(blob.p, blob.n, out);
-	return (struct str) { out, 2 * blob.n };
+	return (struct str){ out, 2 * blob.n };
 }
 
 void

@@ -7,8 +7,8 @@
 #include "fcgi/service.h"
 
 int
-health_get(struct ctx *c, struct request *rq, struct response *rs,
-    struct err *e)
+health_get(
+    struct ctx *c, struct request *rq, struct response *rs, struct err *e)
 {
 	struct json_out *o = response_json(rs, 200);
 

@@ -59,8 +59,7 @@ collect(struct ctx *c, struct info *in)
 }
 
 int
-info_get(struct ctx *c, struct request *rq, struct response *rs,
-    struct err *e)
+info_get(struct ctx *c, struct request *rq, struct response *rs, struct err *e)
 {
 	struct info in = { .migration = { "", 0 } };
 	struct json_out *o;
@@ -76,8 +75,7 @@ info_get(struct ctx *c, struct request *rq, struct response *rs,
 	json_out_kbool(o, "configured", in.initialized);
 	json_out_kbool(o, "adminReady", in.admin_ready);
 	json_out_kbool(o, "projectInitialized", in.initialized);
-	json_out_kbool(
-	    o, "setupRequired", in.admin_ready && !in.initialized);
+	json_out_kbool(o, "setupRequired", in.admin_ready && !in.initialized);
 	json_out_kstr_opt(o, "migrationStatus", in.migration);
 	json_out_kbool(o, "dataKeyReady", in.data_key_ready);
 	json_out_kbool(o, "hasHistoricalData", in.historical);

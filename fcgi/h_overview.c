@@ -38,8 +38,8 @@ read_query(const struct request *rq, struct overview *v, struct err *e)
 	v->day_ms = v->now_ms - DAY_MS;
 	v->hours = 24;
 	v->limit = 100;
-	if (request_query_i64(
-		rq, "day_start_ms", 0, TIME_MAX, &v->day_ms, e) != 0 ||
+	if (request_query_i64(rq, "day_start_ms", 0, TIME_MAX, &v->day_ms, e) !=
+		0 ||
 	    request_query_i64(rq, "hours", 1, HOURS_MAX, &v->hours, e) != 0 ||
 	    request_query_i64(rq, "limit", 0, EVENTS_MAX, &v->limit, e) != 0)
 		return -1;
@@ -182,8 +182,8 @@ payer(sqlite3_stmt *st, int first)
 }
 
 static int
-write_event(struct ctx *c, struct db *db, struct json_out *o,
-    sqlite3_stmt *st, struct err *e)
+write_event(struct ctx *c, struct db *db, struct json_out *o, sqlite3_stmt *st,
+    struct err *e)
 {
 	struct usage_event ev = { .ts_ms = db_col_i64(st, 1) };
 	struct normalized_tokens n;
@@ -193,8 +193,8 @@ write_event(struct ctx *c, struct db *db, struct json_out *o,
 	event_row_tokens(st, 3, db_col_i64(st, 2), &ev);
 	event_normalized_tokens(&ev, &n);
 	if (!db_col_is_null(st, 24) &&
-	    event_detail_unpack(db, &c->arena, db_col_i64(st, 23),
-		db_col_blob(st, 24), &summary, &metadata, e) != 0)
+	    event_detail_unpack(db, &c->arena, db_col_blob(st, 24),
+		db_col_i64(st, 23), &summary, &metadata, e) != 0)
 		return -1;
 	json_out_object(o);
 	json_out_kint(o, "id", db_col_i64(st, 0));
@@ -241,8 +241,8 @@ write_events(struct ctx *c, struct db *db, struct json_out *o,
 }
 
 int
-overview_get(struct ctx *c, struct request *rq, struct response *rs,
-    struct err *e)
+overview_get(
+    struct ctx *c, struct request *rq, struct response *rs, struct err *e)
 {
 	struct overview *v = arena_alloc(&c->arena, sizeof *v);
 	struct db *db;

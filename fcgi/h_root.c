@@ -22,8 +22,7 @@ root_any(struct ctx *c, struct request *rq, struct response *rs, struct err *e)
 
 /* /management.html is a file that the web server serves; it did not. */
 int
-panel_any(struct ctx *c, struct request *rq, struct response *rs,
-    struct err *e)
+panel_any(struct ctx *c, struct request *rq, struct response *rs, struct err *e)
 {
 	(void)c;
 	(void)rq;
@@ -36,8 +35,8 @@ panel_any(struct ctx *c, struct request *rq, struct response *rs,
 
 /* A path below /v0/management/ that is not ours. */
 int
-unknown_any(struct ctx *c, struct request *rq, struct response *rs,
-    struct err *e)
+unknown_any(
+    struct ctx *c, struct request *rq, struct response *rs, struct err *e)
 {
 	(void)c;
 	(void)rq;

@@ -61,13 +61,14 @@ collect(struct ctx *c, struct status *s)
 		return;
 	if (collector_state_read(db, &s->collector, e) != 0 ||
 	    read_counts(db, s, e) != 0 ||
-	    read_pragma(db, SQL_status_journal_limit,
-		&s->journal_limit_bytes, e) != 0 ||
+	    read_pragma(db, SQL_status_journal_limit, &s->journal_limit_bytes,
+		e) != 0 ||
 	    read_pragma(db, SQL_status_page_size, &s->page_bytes, e) != 0) {
 		ctx_db_close(c);
 		return;
 	}
-	(void)ctx_key(c, &s->data_key);
+	if (ctx_key(c, &s->data_key) != NULL)
+		err_clear(&s->data_key);
 }
 
 static int64_t
@@ -80,8 +81,8 @@ file_bytes(struct ctx *c, const char *suffix, int64_t *mtime_ms)
 	/* never open them: closing would drop SQLite's own locks */
 	if (path == NULL || stat(path, &sb) != 0)
 		return 0;
-	*mtime_ms = (int64_t)sb.st_mtim.tv_sec * 1000 +
-	    sb.st_mtim.tv_nsec / 1000000;
+	*mtime_ms =
+	    (int64_t)sb.st_mtim.tv_sec * 1000 + sb.st_mtim.tv_nsec / 1000000;
 	return sb.st_size;
 }
 
@@ -226,8 +227,8 @@ write_status(struct ctx *c, struct json_out *o, const struct status *s)
 }
 
 int
-status_get(struct ctx *c, struct request *rq, struct response *rs,
-    struct err *e)
+status_get(
+    struct ctx *c, struct request *rq, struct response *rs, struct err *e)
 {
 	struct status s = { .collector = { .collector = "stopped" } };
 	struct json_out *o;

@@ -82,7 +82,7 @@ parse_options(int argc, char **argv, struct options *o)
 	};
 	int c;
 
-	*o = (struct options) { .io_timeout_ms = IO_TIMEOUT_MS };
+	*o = (struct options){ .io_timeout_ms = IO_TIMEOUT_MS };
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		switch (c) {
 		case 's':

@@ -43,7 +43,7 @@ request_param(const struct request *rq, const char *name)
 	for (char *const *p = rq->params; *p != NULL; p++)
 		if (strncmp(*p, name, n) == 0 && (*p)[n] == '=')
 			return str_of(*p + n + 1);
-	return (struct str) { NULL, 0 };
+	return (struct str){ NULL, 0 };
 }
 
 static size_t
@@ -72,7 +72,7 @@ find_authorization(const struct request *rq)
 		if (s.n > 0)
 			return s;
 	}
-	return (struct str) { "", 0 };
+	return (struct str){ "", 0 };
 }
 
 static int
@@ -118,7 +118,7 @@ decode(struct arena *a, struct str in, bool plus, const char *what,
 			return fail(e, ERR_INPUT, "%s: NUL byte", what);
 		p[n++] = c;
 	}
-	*out = (struct str) { p, n };
+	*out = (struct str){ p, n };
 	if (!utf8_valid(*out))
 		return fail(e, ERR_INPUT, "%s: not valid UTF-8", what);
 	return 0;
@@ -138,7 +138,7 @@ cut(struct str *rest, char separator, bool *last)
 		rest->p = p + 1;
 		rest->n -= part.n + 1;
 	} else
-		*rest = (struct str) { "", 0 };
+		*rest = (struct str){ "", 0 };
 	return part;
 }
 
@@ -185,7 +185,7 @@ join_path(struct request *rq, struct err *e)
 		n += rq->segment[i].n + 1;
 	if ((p = arena_alloc(rq->arena, n + 1)) == NULL)
 		return fail(e, ERR_TOO_LARGE, "path: too large");
-	rq->path = (struct str) { p, n };
+	rq->path = (struct str){ p, n };
 	for (size_t i = 0; i < rq->nsegments; i++) {
 		*p++ = '/';
 		if (rq->segment[i].n > 0)
@@ -254,13 +254,13 @@ strip_origin(struct str uri)
 }
 
 int
-request_parse(struct request *rq, struct arena *a, char *const *params,
-    struct err *e)
+request_parse(
+    struct request *rq, struct arena *a, char *const *params, struct err *e)
 {
 	struct str uri, query = { "", 0 };
 	const char *mark;
 
-	*rq = (struct request) { .arena = a, .params = params };
+	*rq = (struct request){ .arena = a, .params = params };
 	rq->method_text = request_param(rq, "REQUEST_METHOD");
 	rq->method = method_parse(rq->method_text);
 	rq->remote = request_param(rq, "REMOTE_ADDR");
@@ -276,11 +276,11 @@ request_parse(struct request *rq, struct arena *a, char *const *params,
 	rq->target = uri;
 	if (mark != NULL) {
 		rq->target.n = (size_t)(mark - uri.p);
-		query = (struct str) { mark + 1, uri.n - rq->target.n - 1 };
+		query = (struct str){ mark + 1, uri.n - rq->target.n - 1 };
 	}
 	if (params_size(params) > HEADERS_MAX)
-		return fail(e, ERR_HEADERS,
-		    "headers: more than 64 KiB together");
+		return fail(
+		    e, ERR_HEADERS, "headers: more than 64 KiB together");
 	if (uri.n > TARGET_MAX)
 		return fail(e, ERR_INPUT, "path: longer than 16 KiB");
 	/* OPTIONS * asks about the server, not about a path */
@@ -318,8 +318,8 @@ request_read_body(struct request *rq, struct buf *into, size_t cap_bytes,
 			    BODY_TIME_MS / 1000);
 	}
 	if (n < 0)
-		return fail(e, ERR_TIMEOUT,
-		    "body: it broke off or came too slowly");
+		return fail(
+		    e, ERR_TIMEOUT, "body: it broke off or came too slowly");
 	if (known && (uint64_t)announced != into->n)
 		return fail(e, ERR_INPUT,
 		    "body: %zu bytes came, %lld were announced", into->n,
@@ -327,8 +327,7 @@ request_read_body(struct request *rq, struct buf *into, size_t cap_bytes,
 	rq->body = buf_view(into);
 	return 0;
 large:
-	return fail(e, ERR_TOO_LARGE, "body: larger than %zu bytes",
-	    cap_bytes);
+	return fail(e, ERR_TOO_LARGE, "body: larger than %zu bytes", cap_bytes);
 }
 
 struct str
@@ -337,7 +336,7 @@ request_query(const struct request *rq, const char *name)
 	for (size_t i = 0; i < rq->nquery; i++)
 		if (str_eq(rq->query[i].name, str_of(name)))
 			return rq->query[i].value;
-	return (struct str) { NULL, 0 };
+	return (struct str){ NULL, 0 };
 }
 
 int

@@ -43,20 +43,22 @@ struct request {
 
 	enum http_method method;
 	struct str method_text;
-	struct str target;   /* path as sent, without the query; for the log */
-	struct str path;     /* decoded; set when the path was clean */
-	struct str segment[SEGMENTS_MAX]; /* decoded; "/" is one empty segment */
+	struct str target; /* path as sent, without the query; for the log */
+	struct str path;   /* decoded; set when the path was clean */
+	struct str
+	    segment[SEGMENTS_MAX]; /* decoded; "/" is one empty segment */
 	size_t nsegments;
 	struct query_pair *query;
 	size_t nquery;
 
-	struct str arg[ROUTE_ARGS_MAX]; /* what {names} of the route stand for */
-	struct str remote;   /* the peer's address, as the web server knows it */
-	struct str origin;   /* header Origin, empty when absent */
+	struct str
+	    arg[ROUTE_ARGS_MAX]; /* what {names} of the route stand for */
+	struct str remote; /* the peer's address, as the web server knows it */
+	struct str origin; /* header Origin, empty when absent */
 	struct str authorization; /* header, empty when absent */
-	bool is_admin;       /* a right admin key came with it */
+	bool is_admin;            /* a right admin key came with it */
 	struct str body;
-	char id[32];         /* X-Request-Id */
+	char id[32]; /* X-Request-Id */
 };
 
 /*
@@ -79,8 +81,8 @@ struct str request_param(const struct request *rq, const char *name);
  * announced one.
  */
 int request_read_body(struct request *rq, struct buf *into, size_t cap_bytes,
-    int (*read)(void *from, char *p, int n), void *from, struct err *e)
-    ATTR_USE_RESULT;
+    int (*read)(void *from, char *p, int n), void *from,
+    struct err *e) ATTR_USE_RESULT;
 
 /* The first query parameter of that name; p is NULL when it is absent. */
 struct str request_query(const struct request *rq, const char *name);

@@ -55,7 +55,7 @@ void
 response_init(struct response *rs, struct buf *head, struct buf *body,
     response_write *write, void *to, bool head_only, const char *request_id)
 {
-	*rs = (struct response) {
+	*rs = (struct response){
 		.write = write,
 		.to = to,
 		.head = head,
@@ -98,15 +98,13 @@ send_head(struct response *rs, int64_t length)
 	struct str view;
 
 	buf_printf(h, "X-Request-Id: %s\r\n", rs->request_id);
-	buf_z(h,
-	    "Cache-Control: no-store\r\n"
-	    "X-Content-Type-Options: nosniff\r\n");
+	buf_z(h, "Cache-Control: no-store\r\n"
+		 "X-Content-Type-Options: nosniff\r\n");
 	if (rs->type != NULL)
 		buf_printf(h, "Content-Type: %s\r\n", rs->type);
 	if (length >= 0 && rs->status != 204)
 		buf_printf(h, "Content-Length: %lld\r\n", (long long)length);
-	buf_printf(
-	    h, "Status: %d %s\r\n\r\n", rs->status, reason(rs->status));
+	buf_printf(h, "Status: %d %s\r\n\r\n", rs->status, reason(rs->status));
 	view = buf_view(h);
 	rs->head_sent = true;
 	if (h->failed || rs->write(rs->to, view.p, view.n) != 0)

@@ -28,13 +28,13 @@ struct response {
 	struct buf *head, *body; /* the worker's, reused */
 	struct json_out json;
 	const char *request_id;
-	const char *type;   /* Content-Type; NULL: none */
+	const char *type; /* Content-Type; NULL: none */
 	int status;
-	bool head_only;     /* HEAD: the body is counted, not sent */
+	bool head_only; /* HEAD: the body is counted, not sent */
 	bool head_sent;
 	bool gone;          /* nothing more can be sent: the client left */
 	bool broken;        /* a streamed answer failed midway: cut the
-	                       connection, so that it does not look whole */
+			       connection, so that it does not look whole */
 	int64_t sent_bytes; /* of the body */
 };
 

@@ -37,7 +37,7 @@ next_piece(const char **p, struct str *text)
 	start = ++*p;
 	while (**p != '\0' && **p != '/')
 		++*p;
-	*text = (struct str) { start, (size_t)(*p - start) };
+	*text = (struct str){ start, (size_t)(*p - start) };
 	if (str_eq(*text, STR("*")))
 		return PIECE_STAR;
 	if (text->n > 2 && text->p[0] == '{' && text->p[text->n - 1] == '}')
@@ -69,15 +69,14 @@ compare(const char *a, const char *b)
 static bool
 is_management(const struct request *rq)
 {
-	return rq->nsegments >= 3 &&
-	    str_eq(rq->segment[0], STR("v0")) &&
-	    str_eq(rq->segment[1], STR("management"));
+	return rq->nsegments >= 3 && str_eq(rq->segment[0], STR("v0")) &&
+	       str_eq(rq->segment[1], STR("management"));
 }
 
 /* Does the pattern match these segments?  args (may be NULL) is filled. */
 static bool
-matches(const char *pattern, const struct str *segment, size_t n,
-    struct str *args)
+matches(
+    const char *pattern, const struct str *segment, size_t n, struct str *args)
 {
 	size_t i = 0, nargs = 0;
 	struct str text;
@@ -112,7 +111,7 @@ route_find(const struct route *table, size_t n, struct request *rq,
 	const struct route *best = NULL;
 	size_t nsegments = rq->nsegments;
 
-	*out = (struct route_match) { .key_first = is_management(rq) };
+	*out = (struct route_match){ .key_first = is_management(rq) };
 	/* management paths may end in a slash, no others */
 	if (out->key_first && nsegments > 3 &&
 	    rq->segment[nsegments - 1].n == 0)
@@ -120,7 +119,7 @@ route_find(const struct route *table, size_t n, struct request *rq,
 	for (size_t i = 0; i < n; i++)
 		if (matches(table[i].pattern, rq->segment, nsegments, NULL) &&
 		    (best == NULL ||
-		    compare(table[i].pattern, best->pattern) > 0))
+			compare(table[i].pattern, best->pattern) > 0))
 			best = &table[i];
 	if (best == NULL)
 		return;
@@ -130,8 +129,7 @@ route_find(const struct route *table, size_t n, struct request *rq,
 		if (compare(table[i].pattern, best->pattern) != 0)
 			continue;
 		out->methods |= 1u << table[i].method;
-		if (table[i].method == method ||
-		    table[i].method == METHOD_ANY)
+		if (table[i].method == method || table[i].method == METHOD_ANY)
 			out->route = &table[i];
 	}
 }
@@ -145,26 +143,24 @@ check_pattern(const char *pattern, struct err *e)
 	size_t nargs = 0;
 
 	if (*p != '/')
-		return fail(e, ERR_INTERNAL, "route %s: no leading slash",
-		    pattern);
+		return fail(
+		    e, ERR_INTERNAL, "route %s: no leading slash", pattern);
 	if (strcmp(p, "/") == 0)
 		return 0;
 	while ((piece = next_piece(&p, &text)) != PIECE_END) {
 		if (text.n == 0)
-			return fail(e, ERR_INTERNAL,
-			    "route %s: empty segment", pattern);
+			return fail(e, ERR_INTERNAL, "route %s: empty segment",
+			    pattern);
 		if (piece == PIECE_STAR && *p != '\0')
-			return fail(e, ERR_INTERNAL,
-			    "route %s: * must be last", pattern);
+			return fail(e, ERR_INTERNAL, "route %s: * must be last",
+			    pattern);
 		if (piece == PIECE_NAME && ++nargs > ROUTE_ARGS_MAX)
-			return fail(e, ERR_INTERNAL,
-			    "route %s: too many names", pattern);
-		if (piece == PIECE_FIXED &&
-		    memchr(text.p, '*', text.n) != NULL)
+			return fail(e, ERR_INTERNAL, "route %s: too many names",
+			    pattern);
+		if (piece == PIECE_FIXED && memchr(text.p, '*', text.n) != NULL)
 			return fail(e, ERR_INTERNAL,
 			    "route %s: * within a segment", pattern);
-		if (piece == PIECE_FIXED &&
-		    memchr(text.p, '{', text.n) != NULL)
+		if (piece == PIECE_FIXED && memchr(text.p, '{', text.n) != NULL)
 			return fail(e, ERR_INTERNAL,
 			    "route %s: { within a segment", pattern);
 	}
@@ -182,14 +178,15 @@ routes_check(const struct route *table, size_t n, struct err *e)
 		    table[i].method == METHOD_OTHER)
 			return fail(e, ERR_INTERNAL,
 			    "route %s: HEAD, OPTIONS and unknown methods have "
-			    "no entries of their own", table[i].pattern);
+			    "no entries of their own",
+			    table[i].pattern);
 		for (size_t j = 0; j < i; j++) {
 			bool both = table[i].method == table[j].method ||
-			    table[i].method == METHOD_ANY ||
-			    table[j].method == METHOD_ANY;
+				    table[i].method == METHOD_ANY ||
+				    table[j].method == METHOD_ANY;
 
-			if (both && compare(table[i].pattern,
-					table[j].pattern) == 0)
+			if (both &&
+			    compare(table[i].pattern, table[j].pattern) == 0)
 				return fail(e, ERR_INTERNAL,
 				    "routes %s and %s answer the same request",
 				    table[j].pattern, table[i].pattern);
@@ -243,8 +240,8 @@ routes_print(void)
 	}
 	json_out_array_end(&o);
 	rc = json_out_done(&o);
-	if (rc == 0 && (fputs(buf_text(&b), stdout) == EOF ||
-	    fflush(stdout) != 0))
+	if (rc == 0 &&
+	    (fputs(buf_text(&b), stdout) == EOF || fflush(stdout) != 0))
 		rc = -1;
 	buf_free(&b);
 	return rc;

@@ -19,8 +19,8 @@ struct response;
  * Answer a request.  Returns 0 after filling rs, or -1 with *e, which then
  * becomes the answer.
  */
-typedef int route_handler(struct ctx *c, struct request *rq,
-    struct response *rs, struct err *e);
+typedef int route_handler(
+    struct ctx *c, struct request *rq, struct response *rs, struct err *e);
 
 struct route {
 	enum http_method method;
@@ -33,8 +33,8 @@ struct route {
 struct route_match {
 	const struct route *route; /* NULL: the path or the method is unknown */
 	bool path_known;
-	unsigned methods;   /* bits of enum http_method that the path has */
-	bool key_first;     /* the admin key is asked for before 404 and 405 */
+	unsigned methods; /* bits of enum http_method that the path has */
+	bool key_first;   /* the admin key is asked for before 404 and 405 */
 };
 
 /*
@@ -48,8 +48,8 @@ void route_find(const struct route *table, size_t n, struct request *rq,
  * Refuse a table with malformed patterns, or with two entries that would
  * answer the same request.  ERR_INTERNAL names them.
  */
-int routes_check(const struct route *table, size_t n, struct err *e)
-    ATTR_USE_RESULT;
+int routes_check(
+    const struct route *table, size_t n, struct err *e) ATTR_USE_RESULT;
 
 /* The value of the header Allow for these methods, into out. */
 void routes_allow(unsigned methods, char *out, size_t size);
@@ -61,7 +61,7 @@ const struct route *routes_all(size_t *n);
 int routes_print(void);
 
 /* The handlers that routes.def names, one file an area: h_<area>.c. */
-#define ROUTE(m, pattern, auth, body, handler) \
+#define ROUTE(m, pattern, auth, body, handler)                              \
 	int handler(struct ctx *c, struct request *rq, struct response *rs, \
 	    struct err *e);
 #include "fcgi/routes.def"

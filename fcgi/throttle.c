@@ -81,7 +81,7 @@ static bool
 is_stale(const struct visitor *v, int64_t now_ms)
 {
 	return now_ms - v->window_ms > THROTTLE_WINDOW_MS &&
-	    now_ms > v->closed_until_ms + v->closed_ms;
+	       now_ms > v->closed_until_ms + v->closed_ms;
 }
 
 /*
@@ -103,14 +103,14 @@ find(struct throttle *t, struct str address, int64_t now_ms, bool make)
 			v->used = false;
 		if (v->used && memcmp(v->address, key, sizeof key) == 0)
 			return v;
-		if (victim == NULL || (victim->used &&
-		    (!v->used || v->seen_ms < victim->seen_ms)))
+		if (victim == NULL ||
+		    (victim->used &&
+			(!v->used || v->seen_ms < victim->seen_ms)))
 			victim = v;
 	}
 	if (!make)
 		return NULL;
-	*victim =
-	    (struct visitor) { .used = true, .window_ms = now_ms };
+	*victim = (struct visitor){ .used = true, .window_ms = now_ms };
 	memcpy(victim->address, key, sizeof key);
 	return victim;
 }

@@ -34,8 +34,10 @@
 #include "fcgi/limits.h"
 #include "log.h"
 
-#define LINGER_MS 500       /* for the peer to close after the answer */
-#define LINGER_TOTAL_MS 2000 /* for it to finish sending a body nobody reads */
+#define LINGER_MS 500 /* for the peer to close after the answer */
+#define LINGER_TOTAL_MS                                      \
+	2000 /* for it to finish sending a body nobody reads \
+	      */
 
 struct worker {
 	struct app *app;
@@ -84,7 +86,7 @@ linger_and_close(int fd)
 
 	(void)shutdown(fd, SHUT_WR);
 	while (clock_mono_ms() < end_ms && poll(&pfd, 1, LINGER_MS) > 0 &&
-	    recv(fd, waste, sizeof waste, MSG_DONTWAIT) > 0)
+	       recv(fd, waste, sizeof waste, MSG_DONTWAIT) > 0)
 		continue;
 	(void)close(fd);
 }
@@ -183,10 +185,9 @@ worker_init(struct worker *w, struct app *app, struct err *e)
 	w->app = app;
 	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (w->epoll_fd < 0 ||
-	    epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, app->listen_fd,
-		&on_listen) != 0 ||
-	    epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, app->stop_fd,
-		&on_stop) != 0)
+	    epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, app->listen_fd, &on_listen) !=
+		0 ||
+	    epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, app->stop_fd, &on_stop) != 0)
 		return fail(e, ERR_INTERNAL, "epoll: error %d", errno);
 	return ctx_init(&w->ctx, app, e);
 }

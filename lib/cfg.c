@@ -2,25 +2,22 @@
  * Every setting is one line of the table below: the variable, the key in
  * config.json, how its text is read, where it goes, what it is when nobody
  * says anything.  What depends on other settings -- paths -- is worked out
- * afterwards, in settle_paths().
+ * afterwards, in lib/cfg_paths.c.
  */
 #include "cfg.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cfg_impl.h"
 #include "json_in.h"
 
 #define SYSTEM_FILE "/etc/cpa-manager/config.json"
-#define SYSTEM_DATA_DIR "/var/lib/cpa-manager"
 #define SECRETS_DIR "/run/secrets"
 #define FILE_MAX_BYTES (1024 * 1024)
 #define SECRET_MAX_BYTES (64 * 1024)
@@ -126,19 +123,6 @@ collector_mode_parse(struct str s)
 
 /* ---- small pieces -------------------------------------------------------- */
 
-static int
-no_memory(struct err *e)
-{
-	return fail(e, ERR_INPUT, "the configuration is too large");
-}
-
-/* A trimmed variable; empty when it is not set or blank. */
-static struct str
-env_text(const struct loading *l, const char *name)
-{
-	return str_trim(str_of(l->places->env(name)));
-}
-
 /* Copy a text into the configuration; a NUL inside it is refused. */
 static const char *
 keep(struct loading *l, const char *name, struct str s, struct err *e)
@@ -150,27 +134,8 @@ keep(struct loading *l, const char *name, struct str s, struct err *e)
 		return NULL;
 	}
 	if ((copy = arena_strdup(&l->c->arena, s)) == NULL)
-		no_memory(e);
+		cfg_no_memory(e);
 	return copy;
-}
-
-/* Directory part of a path, in the arena; "." when there is none. */
-static const char *
-directory_of(struct arena *a, const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (slash == NULL)
-		return arena_strdup(a, STR("."));
-	return arena_strdup(a,
-	    (struct str){ path, slash == path ? 1 : (size_t)(slash - path) });
-}
-
-static const char *
-join(struct arena *a, const char *dir, const char *name)
-{
-	return arena_printf(a, "%s%s%s", dir,
-	    *dir != '\0' && dir[strlen(dir) - 1] == '/' ? "" : "/", name);
 }
 
 static bool
@@ -178,49 +143,6 @@ is_yes(struct str s)
 {
 	return str_eq(s, STR("1")) || str_eq_nocase(s, STR("true")) ||
 	       str_eq_nocase(s, STR("yes")) || str_eq_nocase(s, STR("on"));
-}
-
-/*
- * Read a whole file, at most limit bytes.  Returns 1, 0 when it does not
- * exist, or -1 with *e, which names the path.
- */
-static int
-read_file(const char *path, size_t limit, struct buf *out, struct err *e)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC), rc = -1;
-
-	buf_init(out, limit + 4096);
-	if (fd == -1 && (errno == ENOENT || errno == ENOTDIR))
-		return 0;
-	if (fd == -1)
-		return fail(
-		    e, ERR_INPUT, "%s: %s", path, strerrordesc_np(errno));
-	while (out->n <= limit) {
-		char *room = buf_reserve(out, 4096);
-		ssize_t got;
-
-		if (room == NULL) {
-			no_memory(e);
-			goto out;
-		}
-		got = read(fd, room, 4096);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0) {
-			fail(e, ERR_INPUT, "%s: %s", path,
-			    strerrordesc_np(errno));
-			goto out;
-		}
-		if (got == 0) {
-			rc = 1;
-			goto out;
-		}
-		buf_commit(out, (size_t)got);
-	}
-	fail(e, ERR_INPUT, "%s: larger than %zu bytes", path, limit);
-out:
-	close(fd);
-	return rc;
 }
 
 /* ---- the file ------------------------------------------------------------ */
@@ -232,7 +154,7 @@ out:
 static int
 load_file(struct loading *l, struct err *e)
 {
-	struct str named = env_text(l, "CPA_MANAGER_CONFIG");
+	struct str named = cfg_env(l->places, "CPA_MANAGER_CONFIG");
 	const char *candidates[] = { l->places->system_file,
 		l->places->beside_file };
 	const char *path = NULL;
@@ -244,7 +166,7 @@ load_file(struct loading *l, struct err *e)
 		path = keep(l, "CPA_MANAGER_CONFIG", named, e);
 		if (path == NULL)
 			return -1;
-		rc = read_file(path, FILE_MAX_BYTES, &text, e);
+		rc = cfg_read_file(path, FILE_MAX_BYTES, &text, e);
 		if (rc == 0)
 			rc = fail(e, ERR_INPUT, "%s: %s", path,
 			    strerrordesc_np(ENOENT));
@@ -254,7 +176,7 @@ load_file(struct loading *l, struct err *e)
 	for (size_t i = 0; path == NULL && i < 2; i++) {
 		if (candidates[i] == NULL)
 			continue;
-		rc = read_file(candidates[i], FILE_MAX_BYTES, &text, e);
+		rc = cfg_read_file(candidates[i], FILE_MAX_BYTES, &text, e);
 		if (rc != 0)
 			path = candidates[i];
 	}
@@ -262,7 +184,7 @@ load_file(struct loading *l, struct err *e)
 		l->c->file = arena_strdup(&l->c->arena, str_of(path));
 		l->file = json_in_parse(buf_view(&text), true, e);
 		if (l->c->file == NULL)
-			rc = no_memory(e);
+			rc = cfg_no_memory(e);
 		else if (l->file == NULL)
 			rc = fail_prefix(e, "%s", path);
 		else if (!json_is_object(l->file))
@@ -289,7 +211,7 @@ set_list(struct loading *l, const struct setting *s, const struct str *items,
 	size_t used = 0;
 
 	if (list == NULL)
-		return no_memory(e);
+		return cfg_no_memory(e);
 	for (size_t i = 0; i < n; i++) {
 		struct str item = str_trim(items[i]);
 
@@ -314,7 +236,7 @@ set_comma_list(
 		most += text.p[i] == ',';
 	items = arena_array(&l->c->arena, most, sizeof *items);
 	if (items == NULL)
-		return no_memory(e);
+		return cfg_no_memory(e);
 	for (;;) {
 		const char *comma = memchr(text.p, ',', text.n);
 		size_t k = comma == NULL ? text.n : (size_t)(comma - text.p);
@@ -374,28 +296,16 @@ set_text(struct loading *l, const struct setting *s, const char *name,
 	return 0;
 }
 
-static int
+static void
 set_default(struct loading *l, const struct setting *s)
 {
-	switch (s->kind) {
-	case TEXT:
+	if (s->kind == TEXT)
 		*(const char **)field(l, s) = s->fallback.text;
-		break;
-	case INT:
+	else if (s->kind == INT)
 		*(int64_t *)field(l, s) = s->fallback.number;
-		break;
-	case SIDE:
+	else if (s->kind == SIDE)
 		*(const char **)field(l, s) = "right";
-		break;
-	case LIST:
-	case PATH:
-	case BOOL:
-	case SWITCH:
-	case MODE:
-	case SECRET:
-		break; /* all zero, as the struct begins */
-	}
-	return 0;
+	/* the others are zero, as the struct begins */
 }
 
 /*
@@ -425,17 +335,15 @@ set_from_file(struct loading *l, const struct setting *s, struct err *e)
 		return 1;
 	}
 	case BOOL:
-		return json_in_bool(l->file, s->key, s->key, field(l, s), e) ==
-			       0 ?
-			   1 :
-			   -1;
+		if (json_in_bool(l->file, s->key, s->key, field(l, s), e) != 0)
+			return -1;
+		return 1;
 	case SWITCH:
 		sw = field(l, s);
 		sw->from_file = true;
-		return json_in_bool(l->file, s->key, s->key, &sw->value, e) ==
-			       0 ?
-			   1 :
-			   -1;
+		if (json_in_bool(l->file, s->key, s->key, &sw->value, e) != 0)
+			return -1;
+		return 1;
 	case LIST:
 		if (json_in_strings(l->file, s->key, s->key, &l->c->arena,
 			&items, &n, &present, e) != 0 ||
@@ -458,11 +366,11 @@ set_from_file(struct loading *l, const struct setting *s, struct err *e)
 		return -1;
 	if ((s->kind == PATH || s->kind == SECRET) && text.p[0] != '/') {
 		const char **path = field(l, s);
-		const char *dir = directory_of(&l->c->arena, l->c->file);
+		const char *dir = cfg_directory_of(&l->c->arena, l->c->file);
 
-		*path = dir == NULL ? NULL : join(&l->c->arena, dir, *path);
+		*path = dir == NULL ? NULL : cfg_join(&l->c->arena, dir, *path);
 		if (*path == NULL)
-			return no_memory(e);
+			return cfg_no_memory(e);
 	}
 	return 1;
 }
@@ -479,7 +387,7 @@ read_secret(
 	struct str value;
 	int rc;
 
-	rc = read_file(path, SECRET_MAX_BYTES, &text, e);
+	rc = cfg_read_file(path, SECRET_MAX_BYTES, &text, e);
 	value = str_trim(buf_view(&text));
 	if (rc > 0 && value.n == 0)
 		rc = 0;
@@ -507,7 +415,7 @@ static int
 load_secret(struct loading *l, const struct setting *s, struct err *e)
 {
 	struct arena *a = &l->c->arena;
-	struct str text = env_text(l, s->env), dir;
+	struct str text = cfg_env(l->places, s->env), dir;
 	const char **value = field(l, s), *named, *path;
 	char variable[64];
 	int rc;
@@ -516,7 +424,7 @@ load_secret(struct loading *l, const struct setting *s, struct err *e)
 		return set_text(l, s, s->env, text, e);
 
 	snprintf(variable, sizeof variable, "%s_FILE", s->env);
-	text = env_text(l, variable);
+	text = cfg_env(l->places, variable);
 	if (text.n > 0) {
 		if ((path = keep(l, variable, text, e)) == NULL)
 			return -1;
@@ -532,18 +440,18 @@ load_secret(struct loading *l, const struct setting *s, struct err *e)
 	if (rc > 0)
 		return read_named_secret(l, s, s->key, named, e) < 0 ? -1 : 0;
 
-	dir = env_text(l, "CREDENTIALS_DIRECTORY");
+	dir = cfg_env(l->places, "CREDENTIALS_DIRECTORY");
 	if (dir.n > 0) {
 		path =
 		    arena_printf(a, "%.*s/%s", STR_ARG(dir), s->fallback.text);
 		if (path == NULL)
-			return no_memory(e);
+			return cfg_no_memory(e);
 		if ((rc = read_secret(l, s, path, e)) != 0)
 			return rc < 0 ? -1 : 0;
 	}
-	path = join(a, l->places->secrets_dir, s->fallback.text);
+	path = cfg_join(a, l->places->secrets_dir, s->fallback.text);
 	if (path == NULL)
-		return no_memory(e);
+		return cfg_no_memory(e);
 	return read_secret(l, s, path, e) < 0 ? -1 : 0;
 }
 
@@ -555,63 +463,17 @@ load_setting(struct loading *l, const struct setting *s, struct err *e)
 
 	if (s->kind == SECRET)
 		return load_secret(l, s, e);
-	text = env_text(l, s->env);
+	text = cfg_env(l->places, s->env);
 	if (text.n > 0)
 		return set_text(l, s, s->env, text, e);
 	if ((rc = set_from_file(l, s, e)) != 0)
 		return rc < 0 ? fail_prefix(e, "%s", l->c->file) : 0;
-	return set_default(l, s);
+	set_default(l, s);
+	return 0;
 }
 
 /* ---- what depends on something else ---------------------------------------
  */
-
-/*
- * The directory: --data, variable, key, where the database is, beside the
- * config file, /var/lib.  A config file in /etc does not put data there.
- */
-static int
-settle_paths(struct loading *l, const char *data_dir, struct err *e)
-{
-	struct cfg *c = l->c;
-	struct arena *a = &c->arena;
-
-	if (data_dir != NULL) {
-		c->data_dir = arena_strdup(a, str_of(data_dir));
-		c->db_path = NULL;
-	} else if (env_text(l, "USAGE_DATA_DIR").n > 0) {
-		/* the file's dbPath belongs to the file's dataDir */
-		if (env_text(l, "USAGE_DB_PATH").n == 0)
-			c->db_path = NULL;
-	} else if (c->data_dir == NULL && c->db_path != NULL)
-		c->data_dir = directory_of(a, c->db_path);
-	else if (c->data_dir == NULL && c->file != NULL &&
-		 strcmp(c->file, l->places->system_file) != 0) {
-		const char *dir = directory_of(a, c->file);
-
-		c->data_dir = dir == NULL ? NULL : join(a, dir, "data");
-		if (c->data_dir == NULL)
-			return no_memory(e);
-	} else if (c->data_dir == NULL)
-		c->data_dir = SYSTEM_DATA_DIR;
-
-	if (c->data_dir == NULL)
-		return no_memory(e);
-	if (*c->data_dir == '\0')
-		return fail(e, ERR_INPUT, "--data: must not be empty");
-	if (c->db_path == NULL)
-		c->db_path = join(a, c->data_dir, "usage.sqlite");
-	if (c->data_key_path == NULL)
-		c->data_key_path = join(a, c->data_dir, "data.key");
-	c->spool_dir = join(a, c->data_dir, "spool");
-	c->lock_path = c->db_path == NULL ?
-			   NULL :
-			   arena_printf(a, "%s.manager.lock", c->db_path);
-	if (c->lock_path == NULL || c->data_key_path == NULL ||
-	    c->spool_dir == NULL)
-		return no_memory(e);
-	return 0;
-}
 
 static int
 check_admin_key(const struct cfg *c, struct err *e)
@@ -652,7 +514,8 @@ cfg_load_from(struct cfg *c, const struct cfg_places *places,
 	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
 		if (load_setting(&l, &settings[i], e) != 0)
 			goto out;
-	if (settle_paths(&l, data_dir, e) != 0 || check_admin_key(c, e) != 0)
+	if (cfg_settle_paths(c, places, data_dir, e) != 0 ||
+	    check_admin_key(c, e) != 0)
 		goto out;
 	rc = 0;
 out:

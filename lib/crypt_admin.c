@@ -21,7 +21,7 @@
 #define RECORD_VERSION 1
 #define SALT_BYTES 16
 #define SALT_MAX 64
-#define ITERATIONS_MAX 10000000 /* a few seconds; more is a broken row */
+#define ITERATIONS_MAX 5000000 /* seconds of work; more is a broken row */
 
 static void
 pbkdf2(struct str key, unsigned char *salt, size_t salt_n, int64_t iterations,

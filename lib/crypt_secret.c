@@ -154,20 +154,21 @@ directory_of(const char *path, char out[PATH_MAX], struct err *e)
 static int
 make_directories(char *dir, struct err *e)
 {
-	for (char *p = dir + 1;; p++) {
-		char c = *p;
+	size_t n = strlen(dir);
+
+	for (size_t i = 1; i <= n; i++) {
+		char c = dir[i];
 
 		if (c != '/' && c != '\0')
 			continue;
-		*p = '\0';
+		dir[i] = '\0';
 		if (mkdir(dir, 0700) == -1 && errno != EEXIST)
 			return fail(e, ERR_UNAVAILABLE,
 			    "cannot make the directory %s: %s", dir,
 			    strerrordesc_np(errno));
-		*p = c;
-		if (c == '\0')
-			return 0;
+		dir[i] = c;
 	}
+	return 0;
 }
 
 static int
@@ -246,7 +247,7 @@ int
 data_key_create(const char *path, struct data_key *k, struct err *e)
 {
 	unsigned char raw[DATA_KEY_BYTES];
-	char dir[PATH_MAX];
+	char dir[PATH_MAX] = "";
 	struct buf text;
 	int dir_fd = -1, rc = -1;
 	bool lost;

@@ -505,6 +505,7 @@ http_do(struct http *h, const struct http_call *call,
 						  "\"Content-Type\"");
 	else
 		rc = follow(h, &t, origin, next, end_ms, e);
+	answer->sent = t.sent;
 	curl_url_cleanup(origin);
 	curl_url_cleanup(next);
 	return rc;

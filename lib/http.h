@@ -18,15 +18,15 @@
 struct http; /* opaque: a CURL handle kept for its connection */
 
 struct http_call {
-	const char *method;     /* "GET", ... */
+	const char *method; /* "GET", ... */
 	const char *url;
-	const char *bearer;     /* Authorization: Bearer ...; NULL: none */
-	struct str body;        /* with p == NULL: no body */
-	const char *body_type;  /* Content-Type of the body */
+	const char *bearer;    /* Authorization: Bearer ...; NULL: none */
+	struct str body;       /* with p == NULL: no body */
+	const char *body_type; /* Content-Type of the body */
 	int64_t connect_ms, total_ms;
 	size_t body_limit_bytes; /* of the answer; beyond: ERR_UPSTREAM */
-	bool follow;            /* up to 10 redirects within the same origin */
-	bool insecure_tls;      /* skip verification (tlsSkipVerify) */
+	bool follow;             /* up to 10 redirects within the same origin */
+	bool insecure_tls;       /* skip verification (tlsSkipVerify) */
 	/*
 	 * Never send the request a second time.  Otherwise it is sent again
 	 * when a kept connection turns out dead before a byte of the answer
@@ -46,9 +46,11 @@ struct http_call {
 };
 
 struct http_answer {
-	int status;          /* 0: no answer */
-	char reason[64];     /* "Unauthorized" */
-	struct buf body;     /* collected; with a sink: the first 64 KiB unless 2xx */
+	int status;      /* 0: no answer */
+	bool sent;       /* the request, or part of it, left us */
+	char reason[64]; /* "Unauthorized" */
+	struct buf
+	    body; /* collected; with a sink: the first 64 KiB unless 2xx */
 	char cpa_version[64];
 };
 

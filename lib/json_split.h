@@ -14,8 +14,9 @@
 enum json_split_result {
 	JSON_SPLIT_ELEMENT, /* *element is the next one, trimmed */
 	JSON_SPLIT_MORE,    /* the bytes end inside the array */
-	JSON_SPLIT_END,     /* the closing bracket was read (or the value was null) */
-	JSON_SPLIT_BAD      /* not an array */
+	JSON_SPLIT_END, /* the closing bracket was read (or the value was null)
+			 */
+	JSON_SPLIT_BAD  /* not an array */
 };
 
 struct json_split {
@@ -31,7 +32,7 @@ void json_split_init(struct json_split *s);
  * call again with a longer view after JSON_SPLIT_MORE.  Elements are views
  * into `all`.
  */
-enum json_split_result json_split_next(struct json_split *s, struct str all,
-    struct str *element);
+enum json_split_result json_split_next(
+    struct json_split *s, struct str all, struct str *element);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -93,12 +94,15 @@ static inline void *
 test_server_run(void *arg)
 {
 	struct test_server *s = arg;
+	const int on = 1;
 
 	while (test_server_wait(s, s->listener, -1)) {
 		int fd = accept(s->listener, NULL, NULL);
 
 		if (fd == -1)
 			continue;
+		/* head and body go out one after the other, as written */
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 		s->connections++;
 		while (test_server_read(s, fd)) {
 			s->requests++;

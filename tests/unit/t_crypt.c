@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "arena.h"
@@ -369,6 +370,46 @@ key_file_shared_with_a_group(void **state)
 	assert_int_equal(rmdir(in_dir("shared")), 0);
 }
 
+/* Programs that start at the same moment end up with one key. */
+static void
+key_file_made_by_many(void **state)
+{
+	unsigned char first[DATA_KEY_BYTES], other[DATA_KEY_BYTES];
+	int go[2], result[2], status;
+	char c;
+
+	(void)state;
+	assert_int_equal(pipe(go), 0);
+	assert_int_equal(pipe(result), 0);
+	for (int i = 0; i < 8; i++) {
+		if (fork() == 0) {
+			struct data_key k;
+
+			close(go[1]);
+			/* returns when the parent lets all of them go */
+			(void)!read(go[0], &c, 1);
+			if (data_key_create(in_dir("many"), &k, NULL) != 0)
+				_exit(1);
+			_exit(write(result[1], k.settings, DATA_KEY_BYTES) !=
+			      DATA_KEY_BYTES);
+		}
+	}
+	close(go[1]);
+	for (int i = 0; i < 8; i++) {
+		assert_true(wait(&status) > 0);
+		assert_int_equal(status, 0);
+		assert_int_equal(
+		    read(result[0], i == 0 ? first : other, DATA_KEY_BYTES),
+		    DATA_KEY_BYTES);
+		if (i > 0)
+			assert_memory_equal(first, other, DATA_KEY_BYTES);
+	}
+	close(go[0]);
+	close(result[0]);
+	close(result[1]);
+	assert_int_equal(unlink(in_dir("many")), 0);
+}
+
 static void
 key_file_that_is_none(void **state)
 {
@@ -606,6 +647,7 @@ main(void)
 		cmocka_unit_test(data_key_from_passphrase),
 		cmocka_unit_test(key_file_made_and_read),
 		cmocka_unit_test(key_file_shared_with_a_group),
+		cmocka_unit_test(key_file_made_by_many),
 		cmocka_unit_test(key_file_that_is_none),
 		cmocka_unit_test(seal_opens_the_references),
 		cmocka_unit_test(seal_there_and_back),

@@ -166,6 +166,8 @@ enum given { NOTHING, ON_0, ON_3, ON_3_TWICE, ON_3_NO_SOCKET, ON_3_NOT_OURS };
 static int
 adopt_in_child(enum given given, int want_fd, enum err_kind want_kind)
 {
+	static char one[] = "LISTEN_FDS=1", two[] = "LISTEN_FDS=2",
+		    names[] = "LISTEN_FDNAMES=x";
 	pid_t pid = fork();
 	int status = -1;
 
@@ -179,9 +181,8 @@ adopt_in_child(enum given given, int want_fd, enum err_kind want_kind)
 		    given == ON_3_NOT_OURS ? 1 : (int)getpid());
 		if (given >= ON_3) {
 			putenv(text);
-			putenv(given == ON_3_TWICE ? "LISTEN_FDS=2" :
-						     "LISTEN_FDS=1");
-			putenv("LISTEN_FDNAMES=x");
+			putenv(given == ON_3_TWICE ? two : one);
+			putenv(names);
 		}
 		if (listen(s, 1) == -1) {
 			struct sockaddr_un a = { .sun_family = AF_UNIX };
