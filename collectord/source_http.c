@@ -289,6 +289,15 @@ must_wait(struct reader *r)
 	return false;
 }
 
+/* Another connection, or the same with a clean slate. */
+static void
+begin_anew(struct reader *r)
+{
+	r->refusal_told = false;
+	if (r->source.enabled)
+		daemon_tell(r->d, "starting", "", "", "");
+}
+
 void *
 reader_main(void *arg)
 {
@@ -308,9 +317,9 @@ reader_main(void *arg)
 		if (version != r.source_version) {
 			r.source_version = version;
 			r.backoff_ms = BACKOFF_FIRST_MS;
-			r.refusal_told = false;
-			if (r.source.enabled)
-				daemon_tell(d, "starting", "", "", "");
+			/* the refusal itself comes back as such a change */
+			if (r.source.refused_until_ms == 0)
+				begin_anew(&r);
 		}
 		if (must_wait(&r))
 			continue;
