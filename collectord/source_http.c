@@ -15,7 +15,9 @@
 
 #define CONNECT_MS 10000
 #define TOTAL_MS 30000
-#define DRAIN_MS 10000 /* an answer may still take so long at the end */
+#define DRAIN_MS 10000     /* an answer may still take so long at the end */
+#define LIVELY_MS 10000    /* so long after an event ... */
+#define LIVELY_POLL_MS 200 /* ... the queue is asked at least so often */
 #define BACKOFF_FIRST_MS 1000
 #define BACKOFF_LAST_MS 30000
 #define ANSWER_MAX ((size_t)256 * 1024 * 1024)
@@ -32,6 +34,7 @@ struct reader {
 	struct source_config source;
 	unsigned source_version;
 	int64_t backoff_ms;
+	int64_t lively_until_ms; /* monotonic */
 	int64_t stop_seen_ms;
 	/* the answer in hand */
 	char head[BLANK_MAX]; /* its first bytes, until there are more */
@@ -289,6 +292,20 @@ must_wait(struct reader *r)
 	return false;
 }
 
+/*
+ * The configured interval is the longest wait; where events come they are
+ * soon followed by others, and somebody may be looking.
+ */
+static int64_t
+poll_wait_ms(const struct reader *r)
+{
+	int64_t ms = r->source.poll_interval_ms;
+
+	return ms > LIVELY_POLL_MS && clock_mono_ms() < r->lively_until_ms ?
+		   LIVELY_POLL_MS :
+		   ms;
+}
+
 /* Another connection, or the same with a clean slate. */
 static void
 begin_anew(struct reader *r)
@@ -325,6 +342,7 @@ reader_main(void *arg)
 			continue;
 		switch (ask(&r)) {
 		case GOT_SOME:
+			r.lively_until_ms = clock_mono_ms() + LIVELY_MS;
 			break;
 		case GOT_ERROR:
 			wait_after_error(&r);
@@ -333,7 +351,7 @@ reader_main(void *arg)
 			if (spool_freshen(&d->spool, &e) != 0)
 				log_write(
 				    LOG_WARN, "spool", LOG_Z("error", e.text));
-			daemon_sleep(d, r.source.poll_interval_ms);
+			daemon_sleep(d, poll_wait_ms(&r));
 			break;
 		}
 	}

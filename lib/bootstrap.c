@@ -351,10 +351,15 @@ bootstrap_check_secrets(
 	rc = c->data_key_text != NULL ?
 		 data_key_parse(str_of(c->data_key_text), true, k, &why) :
 		 data_key_load(c->data_key_path, k, &why);
-	if (rc != 0 && why.kind != ERR_MISSING)
+	if (rc != 0 && why.kind == ERR_INPUT)
 		return fail_code(e, ERR_UNAVAILABLE, "data_key_broken",
-		    "data key %s cannot be used (%s); " DATA_KEY_ADVICE, where,
-		    why.text);
+		    "data key %s cannot be used (%s); restore it from the "
+		    "backup of the data directory, or move it away, run the "
+		    "setup again and enter the CPA key",
+		    where, why.text);
+	if (rc != 0 && why.kind != ERR_MISSING)
+		return fail_code(e, ERR_UNAVAILABLE, "data_key_unreadable",
+		    "%s; make the file readable for this user", why.text);
 	if (try_key(db, k, &sealed, &opens, e) != 0) {
 		data_key_wipe(k);
 		return -1;

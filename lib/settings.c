@@ -73,11 +73,11 @@ cpa_url_normalise(struct arena *a, struct str url)
 	return arena_printf(a, "%s%.*s", scheme, STR_ARG(url));
 }
 
-/* Scheme, host and port of a normalised URL, without user and path. */
+/* What stands between scheme and path: user, host and port. */
 static struct str
 authority(struct str url, struct str *scheme)
 {
-	const char *p = memmem(url.p, url.n, "://", 3), *end;
+	const char *p = memmem(url.p, url.n, "://", 3);
 	struct str host;
 
 	*scheme = (struct str){ url.p, 0 };
@@ -91,12 +91,20 @@ authority(struct str url, struct str *scheme)
 			host.n = i;
 			break;
 		}
-	end = memrchr(host.p, '@', host.n);
-	if (end != NULL) {
-		host.n -= (size_t)(end + 1 - host.p);
-		host.p = end + 1;
-	}
 	return host;
+}
+
+/*
+ * A plain host and port.  Readers of URLs disagree about user names,
+ * backslashes and escapes, so an address with one equals only itself.
+ */
+static bool
+plain_host(struct str host)
+{
+	for (size_t i = 0; i < host.n; i++)
+		if (strchr("@\\% ", host.p[i]) != NULL)
+			return false;
+	return host.n > 0;
 }
 
 /* The port that a scheme implies, taken off. */
@@ -115,10 +123,12 @@ cpa_url_same_host(struct str a, struct str b)
 {
 	struct str scheme_a, scheme_b, host_a, host_b;
 
-	if (a.n == 0 || b.n == 0)
+	if (a.n == 0 || b.n == 0 || str_eq(a, b))
 		return a.n == b.n;
 	host_a = authority(a, &scheme_a);
 	host_b = authority(b, &scheme_b);
+	if (!plain_host(host_a) || !plain_host(host_b))
+		return false;
 	host_a = without_default_port(host_a, scheme_a);
 	host_b = without_default_port(host_b, scheme_b);
 	return str_eq_nocase(scheme_a, scheme_b) &&
@@ -187,7 +197,7 @@ static int
 load_row(struct db *db, const struct data_key *k, struct arena *a,
     struct manager_config *m, struct err *e)
 {
-	struct str value, sealed = { NULL, 0 };
+	struct str value = { NULL, 0 }, sealed = { NULL, 0 };
 	const json_t *connection = NULL;
 	json_t *row = NULL;
 	int rc = -1;
@@ -220,7 +230,7 @@ static int
 load_setup(struct db *db, const struct data_key *k, struct arena *a,
     struct manager_config *m, struct err *e)
 {
-	struct str value, url = { NULL, 0 }, sealed = { NULL, 0 };
+	struct str value = { NULL, 0 }, url = { NULL, 0 }, sealed = { NULL, 0 };
 	struct str queue = { NULL, 0 }, side = { NULL, 0 };
 	json_t *row = NULL;
 	int rc = -1;
@@ -396,7 +406,7 @@ static int
 stored_connection(struct db *db, struct arena *a, const char **url,
     struct str *sealed, struct err *e)
 {
-	struct str value, text = { NULL, 0 }, key = { NULL, 0 };
+	struct str value = { NULL, 0 }, text = { NULL, 0 }, key = { NULL, 0 };
 	const json_t *connection = NULL;
 	json_t *row = NULL;
 	char *copy;

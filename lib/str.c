@@ -206,7 +206,7 @@ hex_decode(struct str s, void *out, size_t n)
 		if (hex_digit(s.p[i]) < 0)
 			return -1;
 	for (size_t i = 0; i < n; i++)
-		b[i] = (unsigned char)(hex_digit(s.p[2 * i]) << 4 |
+		b[i] = (unsigned char)(hex_digit(s.p[2 * i]) * 16 +
 				       hex_digit(s.p[2 * i + 1]));
 	return 0;
 }

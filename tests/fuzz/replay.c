@@ -1,84 +1,74 @@
 /*
- * Feeds a fuzz target the files that are named, and all files of directories
- * that are: a corpus becomes a test in builds without libFuzzer.
+ * Feeds files to a fuzz target without libFuzzer: the corpus as a test.
+ * usage: TARGET FILE|DIRECTORY ...
  */
 #include <dirent.h>
-#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
-#define FILE_MAX (16 * 1024 * 1024)
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static unsigned replayed;
+static unsigned inputs;
 
 static int
-replay_file(const char *path)
+feed_file(const char *path)
 {
-	uint8_t *data = malloc(FILE_MAX);
-	FILE *f = fopen(path, "rbe");
-	size_t n;
+	FILE *f = fopen(path, "rb");
+	uint8_t *data = NULL;
+	struct stat st;
+	size_t size;
 	int rc = -1;
 
-	if (data == NULL || f == NULL)
+	if (f == NULL || fstat(fileno(f), &st) == -1)
 		goto out;
-	n = fread(data, 1, FILE_MAX, f);
-	if (ferror(f))
+	size = (size_t)st.st_size;
+	/* exactly as large as the input, so that a sanitizer sees each overrun
+	 */
+	data = malloc(size == 0 ? 1 : size);
+	if (data == NULL || fread(data, 1, size, f) != size)
 		goto out;
-	/* its size exactly, so that a sanitizer sees every step beyond */
-	data = realloc(data, n > 0 ? n : 1);
-	(void)LLVMFuzzerTestOneInput(data, n);
-	replayed++;
+	LLVMFuzzerTestOneInput(data, size);
+	inputs++;
 	rc = 0;
 out:
 	if (rc != 0)
 		perror(path);
-	if (f != NULL)
-		(void)fclose(f);
 	free(data);
+	if (f != NULL)
+		fclose(f);
 	return rc;
 }
 
 static int
-replay_directory(const char *path)
+feed(const char *path)
 {
-	DIR *d = opendir(path);
 	struct dirent *entry;
+	char child[4096];
+	DIR *dir = opendir(path);
 	int rc = 0;
 
-	if (d == NULL) {
-		perror(path);
-		return -1;
+	if (dir == NULL)
+		return feed_file(path);
+	while ((entry = readdir(dir)) != NULL) {
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(child, sizeof child, "%s/%s", path, entry->d_name);
+		rc |= feed(child);
 	}
-	while (rc == 0 && (entry = readdir(d)) != NULL) {
-		char file[PATH_MAX];
-		int n =
-		    snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
-
-		if (entry->d_name[0] != '.' && n > 0 && n < PATH_MAX)
-			rc = replay_file(file);
-	}
-	(void)closedir(d);
+	closedir(dir);
 	return rc;
 }
 
 int
 main(int argc, char **argv)
 {
-	for (int i = 1; i < argc; i++) {
-		struct stat st;
+	int rc = 0;
 
-		if (stat(argv[i], &st) != 0) {
-			perror(argv[i]);
-			return 1;
-		}
-		if ((S_ISDIR(st.st_mode) ? replay_directory(argv[i]) :
-					   replay_file(argv[i])) != 0)
-			return 1;
-	}
-	printf("%u inputs replayed\n", replayed);
-	return replayed > 0 ? 0 : 1;
+	for (int i = 1; i < argc; i++)
+		rc |= feed(argv[i]);
+	printf("%u inputs\n", inputs);
+	return rc != 0 || inputs == 0;
 }

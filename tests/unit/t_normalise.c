@@ -36,7 +36,7 @@ is_volatile(const json_t *want, const char *column)
 static int
 differs(const char *name, const char *column, const char *want, struct str have)
 {
-	if (have.n == strlen(want) && memcmp(have.p, want, have.n) == 0)
+	if (str_eq(have, str_of(want)))
 		return 0;
 	print_error("%s: %s is \"%.*s\", want \"%s\"\n", name, column,
 	    STR_ARG(have), want);

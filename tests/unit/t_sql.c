@@ -26,6 +26,13 @@ static const char *const hot[] = {
 	"counter_add",
 	"collector_state_get",
 	"collector_state_put",
+	"alias_put",
+	"overview_range",
+	"overview_since",
+	"overview_newest",
+	"usage_newest",
+	"usage_dict",
+	"usage_page",
 };
 
 /* These look at events as a whole, and why they may. */
