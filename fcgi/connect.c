@@ -1,10 +1,13 @@
 #include "fcgi/connect.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "bootstrap.h"
 #include "clock.h"
 #include "cpa.h"
+#include "fcgi/limits.h"
+#include "log.h"
 
 #define TIMEOUT_MS 30000
 
@@ -83,13 +86,15 @@ connect_prove(struct ctx *c, struct response *rs,
  * The key to seal with.  When the stored secrets cannot be opened any more,
  * because data.key is lost or is another, the connection that is being saved
  * is the only secret there is: it replaces them, under the key that is there
- * or a new one.
+ * or a new one.  *made: a new file was written, which must not stay unless
+ * the secrets are replaced.
  */
 static int
-sealing_key(struct ctx *c, struct data_key *k, struct err *e)
+sealing_key(struct ctx *c, struct data_key *k, bool *made, struct err *e)
 {
 	const struct data_key *usual = ctx_key(c, e);
 
+	*made = false;
 	if (usual != NULL) {
 		*k = *usual;
 		return 0;
@@ -101,9 +106,22 @@ sealing_key(struct ctx *c, struct data_key *k, struct err *e)
 		    str_of(c->cfg->data_key_text), true, k, e);
 	if (data_key_load(c->cfg->data_key_path, k, e) == 0)
 		return 0;
-	if (e->kind != ERR_MISSING)
+	if (e->kind != ERR_MISSING) {
+		struct err why = *e;
+
+		return fail_code(e, ERR_UNAVAILABLE, "data_key_broken",
+		    "data key %s cannot be used (%s); move the file away and "
+		    "run the setup again",
+		    c->cfg->data_key_path, why.text);
+	}
+	if (data_key_create(c->cfg->data_key_path, k, e) != 0)
 		return -1;
-	return data_key_create(c->cfg->data_key_path, k, e);
+	*made = true;
+	log_write(LOG_WARN,
+	    "the data key is lost; a new one seals the connection that was "
+	    "entered",
+	    LOG_Z("path", c->cfg->data_key_path));
+	return 0;
 }
 
 int
@@ -112,12 +130,16 @@ connect_save(struct ctx *c, const struct manager_config *m, bool initialized,
 {
 	struct db *db = ctx_db(c, e);
 	struct data_key k;
+	bool made;
 	int rc;
 
-	if (db == NULL || sealing_key(c, &k, e) != 0)
+	if (db == NULL || sealing_key(c, &k, &made, e) != 0)
 		return -1;
+	ctx_set_deadline(c, STATEMENT_TIME_MS);
 	rc = settings_save(db, &k, m, initialized, e);
 	data_key_wipe(&k);
+	if (rc != 0 && made)
+		(void)unlink(c->cfg->data_key_path);
 	if (rc == 0)
 		rc = cpa_clear_refused(db, e);
 	return rc;

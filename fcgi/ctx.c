@@ -64,9 +64,36 @@ ctx_free(struct ctx *c)
 }
 
 void
+ctx_set_deadline(struct ctx *c, int64_t ms)
+{
+	c->deadline_ms = clock_mono_ms() + ms;
+	if (c->db.handle != NULL)
+		db_deadline(&c->db, c->deadline_ms);
+}
+
+void
 ctx_db_close(struct ctx *c)
 {
 	db_close(&c->db);
+}
+
+/* Remove a directory and its slash from a text, wherever it stands. */
+static void
+hide_directory(char *text, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	size_t n = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+	char *at = text;
+
+	while (n > 0 && (at = strstr(at, path)) != NULL)
+		memmove(at, at + n, strlen(at + n) + 1);
+}
+
+void
+ctx_hide_paths(const struct ctx *c, struct err *e)
+{
+	hide_directory(e->text, c->cfg->db_path);
+	hide_directory(e->text, c->cfg->data_key_path);
 }
 
 /* Is it too early to try again?  Then *e says why it failed last time. */
@@ -132,6 +159,7 @@ ctx_db(struct ctx *c, struct err *e)
 		return NULL;
 	}
 	db_note_success(c->app);
+	db_deadline(&c->db, c->deadline_ms);
 	return &c->db;
 }
 

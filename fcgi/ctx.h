@@ -47,6 +47,7 @@ struct ctx {
 	struct db db;
 	struct data_key key; /* not present until it is needed */
 	struct http *http;
+	int64_t deadline_ms; /* monotonic, for the SQL of this request */
 };
 
 /* Returns 0, or -1 with *e. */
@@ -64,8 +65,20 @@ void ctx_free(struct ctx *c);
  */
 struct db *ctx_db(struct ctx *c, struct err *e) ATTR_USE_RESULT;
 
+/*
+ * Give the SQL of this request `ms` from now on; called when it begins, and
+ * again after waiting for somebody else.
+ */
+void ctx_set_deadline(struct ctx *c, int64_t ms);
+
 /* Close the connection, so that the next ctx_db() opens a fresh one. */
 void ctx_db_close(struct ctx *c);
+
+/*
+ * Take the directories of files out of an error's text: what is shown to
+ * somebody who has not proved to be the administrator tells no paths.
+ */
+void ctx_hide_paths(const struct ctx *c, struct err *e);
 
 /* The data key; NULL with ERR_UNAVAILABLE and what to do. */
 const struct data_key *ctx_key(struct ctx *c, struct err *e) ATTR_USE_RESULT;

@@ -79,13 +79,15 @@ route_request(struct ctx *c, struct request *rq, struct response *rs,
  */
 static void
 answer_error(
-    struct ctx *c, struct request *rq, struct response *rs, const struct err *e)
+    struct ctx *c, struct request *rq, struct response *rs, struct err *e)
 {
 	if (e->kind == ERR_INTERNAL || e->kind == ERR_UNAVAILABLE)
 		ctx_db_close(c);
 	if (e->kind == ERR_INTERNAL)
 		log_write(LOG_ERROR, "request failed", LOG_Z("id", rq->id),
 		    LOG_Z("error", e->text));
+	if (!rq->is_admin)
+		ctx_hide_paths(c, e);
 	if (rs->head_sent) {
 		response_break(rs);
 		return;
@@ -122,7 +124,7 @@ dispatch(struct ctx *c, char *const *params, const struct client_io *io)
 	    (uint64_t)atomic_fetch_add(&c->app->request_count, 1));
 	response_init(&rs, &c->head, &c->out, io->write, io->io,
 	    rq.method == METHOD_HEAD, rq.id);
-	db_deadline(&c->db, clock_mono_ms() + STATEMENT_TIME_MS);
+	ctx_set_deadline(c, STATEMENT_TIME_MS);
 	if (parsed != 0 || route_request(c, &rq, &rs, io, &e) != 0)
 		answer_error(c, &rq, &rs, &e);
 	(void)response_finish(&rs);

@@ -2,12 +2,11 @@
  * /v0/management/api-key-aliases: names for the hashes of client keys
  * (contract/http-api.md section 11).
  */
+#include <stdlib.h>
 #include <string.h>
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
 #include "clock.h"
+#include "fcgi/alias_name.h"
 #include "fcgi/ctx.h"
 #include "fcgi/request.h"
 #include "fcgi/response.h"
@@ -18,8 +17,8 @@
 #define HASH_CHARS 64
 
 struct alias {
-	struct str hash; /* lower case */
-	struct str name;
+	struct str hash;         /* lower case */
+	struct str name, folded; /* as given; for comparing */
 	int64_t updated_ms;
 	bool removed;
 };
@@ -84,45 +83,6 @@ clean_hash(struct str text, struct arena *a)
 	return (struct str){ hex, HASH_CHARS };
 }
 
-static size_t
-characters(struct str s)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < s.n; i++)
-		n += (s.p[i] & 0xc0) != 0x80;
-	return n;
-}
-
-/* Equal when case does not count, in any script. */
-static bool
-same_name(struct str a, struct str b, struct arena *arena)
-{
-	PCRE2_SIZE at;
-	const char *pattern;
-	pcre2_match_data *match;
-	pcre2_code *code;
-	int rc = -1, number;
-
-	if (str_eq_nocase(a, b))
-		return true;
-	/* only other scripts need more than ASCII's rule */
-	if (characters(a) == a.n && characters(b) == b.n)
-		return false;
-	pattern = arena_printf(arena, "\\A\\Q%.*s\\E\\z", STR_ARG(a));
-	if (pattern == NULL || str_contains(a, STR("\\E")))
-		return false;
-	code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
-	    PCRE2_UTF | PCRE2_CASELESS, &number, &at, NULL);
-	match = code == NULL ? NULL :
-			       pcre2_match_data_create_from_pattern(code, NULL);
-	if (match != NULL)
-		rc = pcre2_match(code, (PCRE2_SPTR)b.p, b.n, 0, 0, match, NULL);
-	pcre2_match_data_free(match);
-	pcre2_code_free(code);
-	return rc > 0;
-}
-
 static struct alias *
 find_hash(const struct alias_set *set, struct str hash)
 {
@@ -162,9 +122,14 @@ read_item(const json_t *item, struct arena *a, struct alias *out, struct err *e)
 		return fail(e, ERR_INPUT, "valid apiKeyHash is required");
 	if (out->name.n == 0)
 		return fail(e, ERR_INPUT, "alias is required");
-	if (characters(out->name) > ALIAS_CHARS)
+	if (memchr(out->name.p, '\0', out->name.n) != NULL)
+		return fail(e, ERR_INPUT, "alias must not hold a NUL");
+	if (alias_length(out->name) > ALIAS_CHARS)
 		return fail(
 		    e, ERR_INPUT, "alias must be 120 characters or less");
+	out->folded = alias_fold(out->name, a);
+	if (out->folded.p == NULL)
+		return fail(e, ERR_TOO_LARGE, "too many items");
 	return 0;
 }
 
@@ -197,15 +162,29 @@ duplicate(struct err *e)
 	    "api key alias already exists");
 }
 
+static int
+by_name(const void *a, const void *b)
+{
+	const struct alias *const *x = a, *const *y = b;
+
+	return str_cmp((*x)->folded, (*y)->folded);
+}
+
 /* The same name twice in one request, for different keys. */
 static int
 check_items(const struct alias_set *set, struct arena *a, struct err *e)
 {
+	const struct alias **sorted = arena_array(a, set->n, sizeof *sorted);
+
+	if (sorted == NULL)
+		return fail(e, ERR_TOO_LARGE, "too many items");
 	for (size_t i = 0; i < set->n; i++)
-		for (size_t j = i + 1; j < set->n; j++)
-			if (!str_eq(set->list[i].hash, set->list[j].hash) &&
-			    same_name(set->list[i].name, set->list[j].name, a))
-				return duplicate(e);
+		sorted[i] = &set->list[i];
+	qsort(sorted, set->n, sizeof *sorted, by_name);
+	for (size_t i = 1; i < set->n; i++)
+		if (str_eq(sorted[i]->folded, sorted[i - 1]->folded) &&
+		    !str_eq(sorted[i]->hash, sorted[i - 1]->hash))
+			return duplicate(e);
 	return 0;
 }
 
@@ -242,7 +221,11 @@ read_stored(
 		struct str hash = db_col_str(st, 0), name = db_col_str(st, 1);
 
 		at->hash = str_of(arena_strdup(a, hash));
-		at->name = str_of(arena_strdup(a, name));
+		at->folded = alias_fold(name, a);
+		if (at->hash.p == NULL || at->folded.p == NULL) {
+			db_reset(st);
+			return fail(e, ERR_TOO_LARGE, "too many aliases");
+		}
 	}
 	return rc;
 }
@@ -291,7 +274,7 @@ make_way(struct ctx *c, const struct alias_change *change,
 		struct alias *old = &stored->list[i];
 
 		if (old->removed || str_eq(old->hash, item->hash) ||
-		    !same_name(old->name, item->name, &c->arena) ||
+		    !str_eq(old->folded, item->folded) ||
 		    find_hash(&change->items, old->hash) != NULL)
 			continue;
 		if (!change->active_given || !change->allow_cleanup ||
@@ -333,7 +316,7 @@ aliases_put(
 	json_t *body;
 	int rc = -1;
 
-	if ((body = json_in_parse(rq->body, false, e)) == NULL)
+	if ((body = request_json(rq, e)) == NULL)
 		return -1;
 	if (read_items(body, &c->arena, &change.items, e) != 0 ||
 	    json_in_strings(body, "activeApiKeyHashes", "activeApiKeyHashes",

@@ -144,7 +144,7 @@ config_put(
 	json_t *body;
 	int rc = -1;
 
-	if ((body = json_in_parse(rq->body, false, e)) == NULL)
+	if ((body = request_json(rq, e)) == NULL)
 		return -1;
 	if (json_in_object(body, "config", "config", &submitted, e) != 0 ||
 	    ctx_settings(c, &base, e) != 0)

@@ -67,6 +67,7 @@ info_get(struct ctx *c, struct request *rq, struct response *rs, struct err *e)
 	(void)rq;
 	(void)e;
 	collect(c, &in);
+	ctx_hide_paths(c, &in.database);
 	o = response_json(rs, 200);
 	json_out_object(o);
 	json_out_kz(o, "service", SERVICE_ID);

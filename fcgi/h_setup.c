@@ -156,7 +156,7 @@ setup_post(
 	json_t *body;
 	int rc = -1;
 
-	if ((body = json_in_parse(rq->body, false, e)) == NULL)
+	if ((body = request_json(rq, e)) == NULL)
 		return -1;
 	if (load_base(c, &base, e) != 0)
 		goto out;

@@ -127,9 +127,8 @@ collector_hint(const struct status *s)
 		return s->collector.hint;
 	if (s->collector.started_ms == 0)
 		return "collectord was never started with this database; "
-		       "start it: systemctl start cpa-manager-collectord";
-	return "collectord does not run, so no event is collected; start it: "
-	       "systemctl start cpa-manager-collectord";
+		       "start it";
+	return "collectord does not run, so no event is collected; start it";
 }
 
 static void

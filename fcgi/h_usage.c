@@ -298,10 +298,11 @@ write_detail(struct ctx *c, struct db *db, struct json_out *o, sqlite3_stmt *st,
 /* ---- the tree -------------------------------------------------------------
  */
 
-/* Close what ends before p and open what begins with it. */
+/* Close what ends before event i and open what begins with it. */
 static void
-turn(struct json_out *o, const struct place *last, const struct place *p)
+turn(struct json_out *o, const struct usage *u, size_t i)
 {
+	const struct place *p = &u->list[i], *last = i > 0 ? p - 1 : NULL;
 	bool endpoint = last == NULL || !str_eq(last->endpoint, p->endpoint);
 	bool model = endpoint || !str_eq(last->model, p->model);
 
@@ -355,13 +356,9 @@ write_page(struct ctx *c, struct db *db, struct json_out *o,
 	db_bind_str(st, P_usage_page_ids, buf_view(ids));
 	while ((rc = db_step(db, st, e)) == 1) {
 		/* an event that was deleted meanwhile has no row */
-		while (i < from + n && u->list[i].id != db_col_i64(st, COL_ID))
-			turn(o, i == 0 ? NULL : &u->list[i - 1], &u->list[i]),
-			    i++;
-		if (i == from + n)
-			break;
-		turn(o, i == 0 ? NULL : &u->list[i - 1], &u->list[i]);
-		i++;
+		do
+			turn(o, u, i);
+		while (u->list[i++].id != db_col_i64(st, COL_ID));
 		if (write_detail(c, db, o, st, e) != 0)
 			break;
 	}
@@ -369,7 +366,7 @@ write_page(struct ctx *c, struct db *db, struct json_out *o,
 	if (rc != 0)
 		return -1;
 	for (; i < from + n; i++)
-		turn(o, i == 0 ? NULL : &u->list[i - 1], &u->list[i]);
+		turn(o, u, i);
 	return 0;
 }
 

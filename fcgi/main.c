@@ -174,19 +174,14 @@ wait_for_end(const sigset_t *signals)
 }
 
 static int
-serve(struct app *app, const struct options *o, struct err *e)
+serve(struct app *app, const struct options *o, const sigset_t *signals,
+    struct err *e)
 {
-	sigset_t signals;
 	unsigned threads = (unsigned)o->threads;
 	int rc = -1;
 
 	if (threads == 0)
 		threads = app->listen_fd == 0 ? 1 : THREADS_DEFAULT;
-	(void)sigemptyset(&signals);
-	(void)sigaddset(&signals, SIGTERM);
-	(void)sigaddset(&signals, SIGINT);
-	(void)sigaddset(&signals, SIGHUP);
-	(void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	if ((app->stop_fd = eventfd(0, EFD_CLOEXEC)) < 0)
 		return fail(e, ERR_INTERNAL, "eventfd: error %d", errno);
 	warm_up(app);
@@ -196,7 +191,7 @@ serve(struct app *app, const struct options *o, struct err *e)
 	    LOG_Z("version", CPA_MANAGER_VERSION),
 	    LOG_Z("data", app->cfg->data_dir));
 	(void)notify_send("READY=1");
-	wait_for_end(&signals);
+	wait_for_end(signals);
 	(void)notify_send("STOPPING=1");
 	if (o->socket_path != NULL)
 		(void)unlink(o->socket_path);
@@ -218,6 +213,7 @@ main(int argc, char **argv)
 	struct options o;
 	struct cfg cfg;
 	struct app app;
+	sigset_t signals;
 	struct err e = { .kind = ERR_NONE };
 	int code = parse_options(argc, argv, &o);
 	size_t n;
@@ -227,6 +223,12 @@ main(int argc, char **argv)
 		return code;
 	if (o.routes)
 		return routes_print() == 0 ? 0 : 1;
+	/* before libfcgi puts handlers of its own in place */
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGHUP);
+	(void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	/* sixteen threads need no arena each */
 	(void)mallopt(M_ARENA_MAX, 2);
 	(void)umask(0007);
@@ -246,7 +248,7 @@ main(int argc, char **argv)
 	}
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGUSR1, SIG_IGN);
-	if (serve(&app, &o, &e) != 0)
+	if (serve(&app, &o, &signals, &e) != 0)
 		goto bad;
 	http_global_cleanup();
 	app_free(&app);

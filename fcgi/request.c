@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "json_in.h"
 
 static const char *const method_names[METHOD__MAX] = {
 	[METHOD_GET] = "GET",
@@ -328,6 +329,18 @@ request_read_body(struct request *rq, struct buf *into, size_t cap_bytes,
 	return 0;
 large:
 	return fail(e, ERR_TOO_LARGE, "body: larger than %zu bytes", cap_bytes);
+}
+
+json_t *
+request_json(const struct request *rq, struct err *e)
+{
+	json_t *body = json_in_parse(rq->body, false, e);
+
+	if (body == NULL || json_is_object(body) || json_is_null(body))
+		return body;
+	json_decref(body);
+	fail(e, ERR_INPUT, "body: must be a JSON object");
+	return NULL;
 }
 
 struct str

@@ -9,6 +9,7 @@
 #ifndef REQUEST_H
 #define REQUEST_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -83,6 +84,13 @@ struct str request_param(const struct request *rq, const char *name);
 int request_read_body(struct request *rq, struct buf *into, size_t cap_bytes,
     int (*read)(void *from, char *p, int n), void *from,
     struct err *e) ATTR_USE_RESULT;
+
+/*
+ * The body as a JSON object; a body that is `null` gives a null, which has no
+ * members.  What follows the value is ignored.  Returns a reference that the
+ * caller drops, or NULL with ERR_INPUT.
+ */
+json_t *request_json(const struct request *rq, struct err *e) ATTR_USE_RESULT;
 
 /* The first query parameter of that name; p is NULL when it is absent. */
 struct str request_query(const struct request *rq, const char *name);

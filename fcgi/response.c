@@ -149,8 +149,9 @@ response_stream(struct response *rs)
 void
 response_break(struct response *rs)
 {
-	rs->gone = true;
-	rs->broken = rs->head_sent;
+	/* before the head is out there is still room for an error */
+	if (rs->head_sent)
+		rs->gone = rs->broken = true;
 }
 
 int
