@@ -122,7 +122,7 @@ plain_number(double d, struct buf *b)
 	int point;
 	size_t n, before;
 
-	if (fabs(d) < 9.2e18 && fabs(d - trunc(d)) <= 0) {
+	if (fabs(d) < 9223372036854775808.0 && fabs(d - trunc(d)) <= 0) {
 		buf_printf(b, "%lld", (long long)d);
 		return;
 	}

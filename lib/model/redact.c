@@ -59,7 +59,7 @@ static const struct rule {
 	/* a scheme and what follows it; Digest has a list of its own */
 	{ NEED_SIGN, { "authorization" },
 	    KEYED("\\b(?:proxy-)?authorization") VALUE(
-		"(?:digest\\s[^\\r\\n\"{}]*+|"
+		"(?:digest\\s[^\\r\\n{}]*+|"
 		"(?:[a-z][a-z0-9_-]*+[ \\t]++)?" PLAIN("\\s,\"'{}\\[\\]") ")"),
 	    "$1[redacted]" },
 	/* not the words that follow it in a challenge or in prose */

@@ -114,6 +114,8 @@ timestamp_parse(struct str s, struct timestamp *out)
 	    (day = digits(s, &i, 2)) < 1 || i >= s.n)
 		return false;
 	between = s.p[i++];
+	while (between == ' ' && i < s.n && s.p[i] == ' ')
+		i++;
 	if ((between != 'T' && between != ' ') ||
 	    (hour = hour_digits(s, &i)) < 0 || !expect(s, &i, ':') ||
 	    (minute = digits(s, &i, 2)) < 0 || !expect(s, &i, ':') ||

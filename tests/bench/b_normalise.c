@@ -133,8 +133,8 @@ main(int argc, char **argv)
 	if (load(argc > 1 ? argv[1] : "tests/data/events.jsonl") != 0)
 		return 1;
 	arena_init(&arena, 1024 * 1024);
-	printf("%zu payloads, %zu bytes on average\n", n_items,
-	    bytes / n_items);
+	printf(
+	    "%zu payloads, %zu bytes on average\n", n_items, bytes / n_items);
 	stage("parse", parse, seconds);
 	stage("parse, metadata", metadata, seconds);
 	stage("all of normalise()", whole, seconds);
