@@ -409,46 +409,39 @@ json_tree_text(const struct json_tree *v)
 	return v->text;
 }
 
-struct place {
-	const struct json_tree *v;
-	size_t at; /* of equal keys the later one comes later */
-};
-
 static int
 by_key(const void *a, const void *b)
 {
-	const struct place *x = a, *y = b;
+	const struct json_tree_place *x = a, *y = b;
 	int c = str_cmp(x->v->key, y->v->key);
 
 	return c != 0 ? c : (x->at > y->at) - (x->at < y->at);
 }
 
-const struct json_tree **
+struct json_tree_place *
 json_tree_sorted(const struct json_tree *v, struct arena *a, size_t *n)
 {
-	struct place *places;
-	const struct json_tree **out;
+	struct json_tree_place *places;
 	size_t i = 0, kept = 0;
 
 	*n = 0;
-	if ((places = arena_array(a, v->n, sizeof *places)) == NULL ||
-	    (out = arena_array(a, v->n, sizeof *out)) == NULL)
+	if ((places = arena_array(a, v->n, sizeof *places)) == NULL)
 		return NULL;
 	for (const struct json_tree *m = v->first; m != NULL; m = m->next, i++)
-		places[i] = (struct place){ m, i };
+		places[i] = (struct json_tree_place){ m, i };
 	qsort(places, i, sizeof *places, by_key);
 	for (size_t k = 0; k < i; k++)
 		if (k + 1 == i ||
 		    !str_eq(places[k].v->key, places[k + 1].v->key))
-			out[kept++] = places[k].v;
+			places[kept++] = places[k];
 	*n = kept;
-	return out;
+	return places;
 }
 
 void
 json_tree_write(const struct json_tree *v, struct json_out *o, struct arena *a)
 {
-	const struct json_tree **members;
+	struct json_tree_place *members;
 	size_t n;
 
 	if (o->failed)
@@ -458,9 +451,9 @@ json_tree_write(const struct json_tree *v, struct json_out *o, struct arena *a)
 		json_out_object(o);
 		if ((members = json_tree_sorted(v, a, &n)) == NULL)
 			o->failed = true;
-		for (size_t i = 0; i < n; i++) {
-			json_out_key_str(o, members[i]->key);
-			json_tree_write(members[i], o, a);
+		for (size_t i = 0; members != NULL && i < n; i++) {
+			json_out_key_str(o, members[i].v->key);
+			json_tree_write(members[i].v, o, a);
 		}
 		json_out_object_end(o);
 		break;

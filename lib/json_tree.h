@@ -58,11 +58,16 @@ const struct json_tree *json_tree_get(
 /* The text of a TREE_TEXT; empty for anything else and for NULL. */
 struct str json_tree_text(const struct json_tree *v);
 
+struct json_tree_place {
+	const struct json_tree *v;
+	size_t at; /* where it stood */
+};
+
 /*
- * Members in the order of their keys' bytes, of equal keys the last; in a.
- * NULL when a is full; *n members.
+ * Members of an object in the order of their keys' bytes, of equal keys the
+ * last; *n of them, in a.  NULL when a is full.
  */
-const struct json_tree **json_tree_sorted(
+struct json_tree_place *json_tree_sorted(
     const struct json_tree *v, struct arena *a, size_t *n);
 
 /* Write v compactly with sorted keys; a is for the sorting. */

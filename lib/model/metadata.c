@@ -7,18 +7,15 @@
 #include "model/redact.h"
 
 #define TEXT_MAX 1024
-#define JSON_MAX ((size_t)128 * 1024) /* of all texts at their limits */
+#define JSON_MAX ((size_t)1024 * 1024) /* all texts long and escaped fit */
 
 static const struct {
 	struct str group, part, key;
 	enum meta_type type;
 } table[META__MAX] = {
-#define LITERAL(z)              \
-	{                       \
-		z, sizeof z - 1 \
-	}
-#define META(id, group, part, key, type, read, header) \
-	{ LITERAL(group), LITERAL(part), LITERAL(key), META_TYPE_##type },
+#define META(id, group, part, key, type, read, header)              \
+	{ { group, sizeof(group) - 1 }, { part, sizeof(part) - 1 }, \
+		{ key, sizeof(key) - 1 }, META_TYPE_##type },
 #include "model/metadata.def"
 #undef META
 };

@@ -32,7 +32,7 @@ static const struct {
 };
 
 static const struct str names[HEADER__MAX] = {
-#define HEADER(id, name) { name, sizeof name - 1 },
+#define HEADER(id, name) { name, sizeof(name) - 1 },
 #include "model/headers.def"
 #undef HEADER
 };

@@ -119,7 +119,7 @@ find_time(const struct json_tree *v, bool absolute, int64_t base_ms,
 		"billingPeriodEnd", NULL };
 	static const char *const after[] = { "reset_after_seconds",
 		"resetAfterSeconds", NULL };
-	const struct json_tree **members;
+	struct json_tree_place *members;
 	size_t n;
 
 	if (v->type == TREE_LIST) {
@@ -140,7 +140,7 @@ find_time(const struct json_tree *v, bool absolute, int64_t base_ms,
 	if ((members = json_tree_sorted(v, a, &n)) == NULL)
 		return false;
 	for (size_t i = 0; i < n; i++)
-		if (find_time(members[i], absolute, base_ms, out_ms, a))
+		if (find_time(members[i].v, absolute, base_ms, out_ms, a))
 			return true;
 	return false;
 }

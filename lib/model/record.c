@@ -191,7 +191,7 @@ number_text(double d, struct arena *a)
 static void
 print_value(const struct json_tree *v, struct buf *b, struct arena *a)
 {
-	const struct json_tree **members;
+	struct json_tree_place *members;
 	const char *blank = "";
 	size_t n;
 
@@ -202,11 +202,11 @@ print_value(const struct json_tree *v, struct buf *b, struct arena *a)
 		buf_z(b, "map[");
 		if ((members = json_tree_sorted(v, a, &n)) == NULL)
 			b->failed = true;
-		for (size_t i = 0; i < n; i++) {
+		for (size_t i = 0; members != NULL && i < n; i++) {
 			buf_z(b, i > 0 ? " " : "");
-			buf_str(b, members[i]->key);
+			buf_str(b, members[i].v->key);
 			buf_char(b, ':');
-			print_value(members[i], b, a);
+			print_value(members[i].v, b, a);
 		}
 		buf_char(b, ']');
 		break;

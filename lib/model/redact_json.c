@@ -88,7 +88,7 @@ static void
 write_value(const struct json_tree *v, enum shown shown, bool texts,
     struct json_out *o, struct arena *a)
 {
-	const struct json_tree **members;
+	struct json_tree_place *members;
 	size_t n;
 
 	if (o->failed)
@@ -102,11 +102,11 @@ write_value(const struct json_tree *v, enum shown shown, bool texts,
 		json_out_object(o);
 		if ((members = json_tree_sorted(v, a, &n)) == NULL)
 			o->failed = true;
-		for (size_t i = 0; i < n; i++) {
+		for (size_t i = 0; members != NULL && i < n; i++) {
 			json_out_key_str(
-			    o, texts ? redact_text(members[i]->key, a) :
-				       members[i]->key);
-			write_value(members[i], how_shown(members[i]->key),
+			    o, texts ? redact_text(members[i].v->key, a) :
+				       members[i].v->key);
+			write_value(members[i].v, how_shown(members[i].v->key),
 			    texts, o, a);
 		}
 		json_out_object_end(o);
@@ -172,7 +172,8 @@ redact_payload(struct str item, size_t limit, struct arena *a)
 	if (v != NULL && (v->type == TREE_OBJECT || v->type == TREE_LIST))
 		s = redact_tree(v, limit, a);
 	else
-		s = cut_text(redact_text(repair_text(item, a), a), limit);
+		s = cut_text(
+		    redact_broken_payload(repair_text(item, a), a), limit);
 	arena_free(&tree);
 	return s;
 }

@@ -586,6 +586,46 @@ labels_that_are_keys_are_masked(void **state)
 	arena_free(&a);
 }
 
+/* One secret in all the places where secrets are: none of it is kept. */
+static void
+no_secret_survives(void **state)
+{
+	static const char payload[] =
+	    "{\"timestamp\":\"2026-04-25T00:00:00Z\",\"api_key\":\"Hunter2\","
+	    "\"source\":\"Hunter2\",\"authorization\":\"Bearer Hunter2\","
+	    "\"failed\":true,\"fail\":{\"status_code\":401,\"body\":"
+	    "\"{\\\"headers\\\":{\\\"Authorization\\\":[\\\"Basic Hunter2\\\"],"
+	    "\\\"cookie\\\":\\\"s=Hunter2\\\"},\\\"access_token\\\":"
+	    "\\\"Hunter2\\\"} "
+	    "https://u:Hunter2@h/?key=Hunter2\\nAuthorization: Digest "
+	    "r=\\\"Hunter2\\\"\\nbearer Hunter2\"},"
+	    "\"response_headers\":{\"Set-Cookie\":[\"a=1; b=2\",\"Hunter2\"],"
+	    "\"X-Api-Key\":\"Hunter2\",\"Authorization\":[\"Hunter2\"],"
+	    "\"X-Client-Secret\":[\"Hunter2\"],"
+	    "\"Server\":[\"api_key=Hunter2\"]}}";
+	struct usage_event ev;
+	struct arena a;
+	struct err e;
+
+	(void)state;
+	arena_init(&a, 1024 * 1024);
+	assert_int_equal(
+	    normalise(STR(payload), NOW_MS, &a, &ev, &e), PAYLOAD_EVENT);
+	const struct str texts[] = { ev.source, ev.fail_summary,
+		ev.response_metadata_json,
+		redact_payload(STR(payload), 65536, &a),
+		/* no JSON any more: as text */
+		redact_payload(
+		    (struct str){ payload, sizeof payload - 2 }, 65536, &a) };
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		if (str_contains(texts[i], STR("Hunter2")))
+			print_error("%.*s\n", STR_ARG(texts[i]));
+		assert_true(texts[i].n > 0);
+		assert_false(str_contains(texts[i], STR("Hunter2")));
+	}
+	arena_free(&a);
+}
+
 static int
 load(void **state)
 {
@@ -618,6 +658,7 @@ main(void)
 		cmocka_unit_test(damaged_payloads_are_sound),
 		cmocka_unit_test(a_reason_quotes_nothing),
 		cmocka_unit_test(labels_that_are_keys_are_masked),
+		cmocka_unit_test(no_secret_survives),
 	};
 
 	return cmocka_run_group_tests(tests, load, unload);

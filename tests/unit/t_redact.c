@@ -312,6 +312,8 @@ payloads(void **state)
 		    "{\"user_agent\":\"a b\"}" },
 		{ "[1,\"sk-hunter2hunter2\"]", "[1,\"[redacted]\"]" },
 		/* no JSON */
+		{ "{\"source\":\"hunter2\",\"n\":1",
+		    "{\"source\":\"[redacted]\",\"n\":1" },
 		{ "{\"api_key\":\"hunter2\"", "{\"api_key\":\"[redacted]\"" },
 		{ "{\"api_key\":\"hunter2", "{\"api_key\":\"[redacted]" },
 		{ "\"api_key\":\"k\xff\"", "\"api_key\":\"[redacted]\"" },
