@@ -90,7 +90,7 @@ check_admin(
     struct ctx *c, struct request *rq, struct response *rs, struct err *e)
 {
 	struct throttle *t = c->app->throttle;
-	struct str key = bearer_key(rq->authorization), record;
+	struct str key = bearer_key(rq->authorization), record = { NULL, 0 };
 	int64_t wait_ms;
 	int match;
 
