@@ -19,8 +19,10 @@ enum json_split_result {
 };
 
 struct json_split {
-	size_t pos;
-	bool started, ended;
+	size_t pos;   /* where the next element begins */
+	size_t scan;  /* how far its end was looked for */
+	size_t depth; /* open brackets at scan */
+	bool in_string, escaped, started, ended;
 };
 
 /* Start at the beginning of an answer. */
@@ -29,7 +31,8 @@ void json_split_init(struct json_split *s);
 /*
  * Find the next element in `all`, the whole answer as far as it is known;
  * call again with a longer view after JSON_SPLIT_MORE.  Elements are views
- * into `all`.
+ * into `all`.  Nothing between two commas is no element.  Every byte is
+ * looked at once, however small the pieces are.
  */
 enum json_split_result json_split_next(struct json_split *s, struct str all,
     struct str *element);
