@@ -23,11 +23,14 @@ FUZZ_SRC := $(sort $(wildcard tests/fuzz/f_*.c))
 SQL_SRC := $(sort $(wildcard sql/*.sql))
 SCHEMA_SRC := $(sort $(wildcard sql/schema/*.sql))
 
-LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(LIB_CXX:%.cc=$(B)/%.o) $(B)/gen/sql_text.o
-FCGI_OBJ := $(FCGI_SRC:%.c=$(B)/%.o)
-COLLECTORD_OBJ := $(COLLECTORD_SRC:%.c=$(B)/%.o)
-CTL_OBJ := $(CTL_SRC:%.c=$(B)/%.o)
-# unit tests and fuzzers reach into the programs as well, all but their mains
+# objects stand apart: the programs have the names of their folders
+O := $(B)/obj
+LIB_OBJ := $(LIB_SRC:%.c=$(O)/%.o) $(LIB_CXX:%.cc=$(O)/%.o) $(O)/gen/sql_text.o
+FCGI_OBJ := $(FCGI_SRC:%.c=$(O)/%.o)
+COLLECTORD_OBJ := $(COLLECTORD_SRC:%.c=$(O)/%.o)
+CTL_OBJ := $(CTL_SRC:%.c=$(O)/%.o)
+# unit tests and fuzzers reach into the programs as well, all but their mains;
+# as an archive, so that each takes only what it calls
 PART_OBJ := $(filter-out %/main.o,$(FCGI_OBJ) $(COLLECTORD_OBJ) $(CTL_OBJ))
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/unit/%)
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(B)/fuzz/%)
@@ -86,8 +89,7 @@ ALL_LDFLAGS = $(LINK) $(SAN_$(VARIANT)) $(LDFLAGS)
 
 # ---- what people call ----------------------------------------------------
 
-.PHONY: all programs run test bench lint format check-unit check-web \
-	check-fault check-panel check-fuzz fuzz install uninstall clean help deps deps-test
+.PHONY: all programs run test bench lint format install uninstall clean help deps deps-test
 
 all: programs panel-page ## build the programs and the page
 
@@ -113,6 +115,17 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 	@echo '  settings stand in config.mk: VARIANT, CC, CFLAGS, PREFIX, DEPS=no, V=1'
 
+lint: ## check formats, banned words, cppcheck, clang-tidy, shellcheck, types
+	$(Q)tools/lint
+
+format: ## bring the C sources into the house's format
+	$(Q)clang-format -i $(wildcard lib/*.[ch] lib/model/*.[ch] fcgi/*.[ch] collectord/*.[ch] \
+	    ctl/*.[ch] tests/unit/*.[ch] tests/lib/*.h tests/fuzz/*.c)
+
+bench: deps-test ## measure the intake; prints figure, budget, ratio
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(PYTHON) tests/bench/run
+
 clean: ## remove everything built
 	rm -rf build panel/node_modules tests/panel/node_modules
 
@@ -134,17 +147,20 @@ $(B)/libcpam.a: $(LIB_OBJ)
 	@echo "  AR   $@"
 	$(Q)rm -f $@ && $(AR) rcs $@ $(LIB_OBJ)
 
-$(B)/%.o: %.c $(PROBE) | $(GEN)/sql.h
+$(B)/parts.a: $(PART_OBJ)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(PART_OBJ)
+
+$(O)/%.o: %.c $(PROBE) | $(GEN)/sql.h
 	@mkdir -p $(@D)
 	@echo "  CC   $<"
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/%.o: %.cc $(PROBE)
+$(O)/%.o: %.cc $(PROBE)
 	@mkdir -p $(@D)
 	@echo "  CXX  $<"
 	$(Q)$(CXX) $(ALL_CXXFLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/gen/sql_text.o: $(GEN)/sql_text.c $(GEN)/sql.h $(PROBE)
+$(O)/gen/sql_text.o: $(GEN)/sql_text.c $(GEN)/sql.h $(PROBE)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-overlength-strings -MMD -MP -c -o $@ $<
 
@@ -159,16 +175,33 @@ $(GEN)/sql_text.c: $(SQL_SRC) $(SCHEMA_SRC) tools/sql2c.awk
 	@mkdir -p $(GEN)
 	$(Q)awk -v mode=text -f tools/sql2c.awk $(SQL_SRC) $(SCHEMA_SRC) >$@.tmp && mv $@.tmp $@
 
+# ---- the page ------------------------------------------------------------
+
+panel-page: build/management.html
+.PHONY: panel-page
+
+PANEL_SRC := $(shell find panel/src -type f) panel/build.mjs
+
+build/management.html: $(PANEL_SRC) panel/node_modules/.ready
+	$(Q)mkdir -p build && node panel/build.mjs build
+
+panel/node_modules/.ready: panel/package-lock.json panel/package.json
+	@echo "  NPM  panel"
+	$(Q)cd panel && $(NPM) ci --no-audit --no-fund --loglevel=error && touch node_modules/.ready
+
 # ---- tests ---------------------------------------------------------------
 
 unit: $(UNIT_BIN)
 .PHONY: unit
 
-$(B)/unit/%: tests/unit/%.c $(PART_OBJ) $(B)/libcpam.a
+$(B)/unit/%: tests/unit/%.c $(B)/parts.a $(B)/libcpam.a
 	@mkdir -p $(@D)
 	@echo "  TEST $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d -Itests/lib $(ALL_LDFLAGS) -o $@ $< \
-	    $(PART_OBJ) $(B)/libcpam.a $(LIB_LIBS) $(FCGI_LIBS) $(CMOCKA_LIBS)
+	    $(B)/parts.a $(B)/libcpam.a $(LIB_LIBS) $(FCGI_LIBS) $(CMOCKA_LIBS)
+
+tests/panel/node_modules/.ready: tests/panel/package-lock.json tests/panel/package.json
+	$(Q)cd tests/panel && $(NPM) ci --no-audit --no-fund --loglevel=error && touch node_modules/.ready
 
 fuzzers: $(FUZZ_BIN)
 .PHONY: fuzzers
@@ -180,11 +213,32 @@ FUZZ_MAIN := -fsanitize=fuzzer
 else
 FUZZ_MAIN := tests/fuzz/replay.c
 endif
-$(B)/fuzz/%: tests/fuzz/%.c $(PART_OBJ) $(B)/libcpam.a
+$(B)/fuzz/%: tests/fuzz/%.c $(B)/parts.a $(B)/libcpam.a
 	@mkdir -p $(@D)
 	@echo "  FUZZ $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(FUZZ_MAIN) \
-	    $(PART_OBJ) $(B)/libcpam.a $(LIB_LIBS) $(FCGI_LIBS)
+	    $(B)/parts.a $(B)/libcpam.a $(LIB_LIBS) $(FCGI_LIBS)
+
+# ---- installation ----------------------------------------------------------
+
+INSTALL := install
+CONF := conf/nginx/cpa-manager.conf conf/apache/cpa-manager-proxy-fcgi.conf
+
+install: ## put programs, page, examples and documents under DESTDIR and PREFIX
+	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(DATADIR) $(DESTDIR)$(DOCDIR)/examples
+	$(INSTALL) -m 755 build/cpactl $(DESTDIR)$(BINDIR)/cpactl
+	$(INSTALL) -m 755 build/collectord $(DESTDIR)$(LIBEXECDIR)/collectord
+	$(INSTALL) -m 755 build/cpa-manager.fcgi $(DESTDIR)$(LIBEXECDIR)/cpa-manager.fcgi
+	$(INSTALL) -m 644 build/management.html build/management.html.gz build/management.html.br \
+	    conf/nginx/fastcgi-params.nginx $(DESTDIR)$(DATADIR)
+	tools/page-headers nginx build/management.csp >$(DESTDIR)$(DATADIR)/page-headers.nginx
+	tools/page-headers apache build/management.csp >$(DESTDIR)$(DATADIR)/page-headers.apache
+	$(INSTALL) -m 644 $(CONF) $(DESTDIR)$(DOCDIR)/examples
+	$(INSTALL) -m 644 README.md LICENSE docs/*.md $(DESTDIR)$(DOCDIR)
+
+uninstall: ## remove what install put there; data and configuration stay
+	rm -f $(DESTDIR)$(BINDIR)/cpactl
+	rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(DATADIR) $(DESTDIR)$(DOCDIR)
 
 # ---- probes --------------------------------------------------------------
 

@@ -66,19 +66,22 @@ arena_alloc(struct arena *a, size_t n)
 	void *p;
 
 	if (n > SIZE_MAX - align)
-		return NULL;
+		goto refuse;
 	/* an empty piece has an address of its own, too */
 	taken = n == 0 ? align : (n + align - 1) & ~(align - 1);
 	if (taken > a->limit_bytes - a->used_bytes)
-		return NULL;
+		goto refuse;
 	if ((b == NULL || b->size - b->fill < taken) &&
 	    (b = add_block(a, taken)) == NULL)
-		return NULL;
+		goto refuse;
 	p = b->data + b->fill;
 	b->fill += taken;
 	a->used_bytes += taken;
 	ASAN_UNPOISON_MEMORY_REGION(p, n);
 	return memset(p, 0, n);
+refuse:
+	a->failed = true;
+	return NULL;
 }
 
 void *
@@ -86,8 +89,10 @@ arena_array(struct arena *a, size_t n, size_t size)
 {
 	size_t bytes;
 
-	if (__builtin_mul_overflow(n, size, &bytes))
+	if (__builtin_mul_overflow(n, size, &bytes)) {
+		a->failed = true;
 		return NULL;
+	}
 	return arena_alloc(a, bytes);
 }
 
@@ -140,6 +145,7 @@ arena_reset(struct arena *a)
 	}
 	a->head = kept;
 	a->used_bytes = 0;
+	a->failed = false;
 }
 
 void

@@ -5,6 +5,7 @@
 #ifndef ARENA_H
 #define ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "attr.h"
@@ -15,6 +16,7 @@ struct arena_block;
 struct arena {
 	struct arena_block *head; /* newest first */
 	size_t used_bytes, limit_bytes;
+	bool failed; /* something was refused since the last reset */
 };
 
 /* An empty arena; allocates nothing yet. */
@@ -27,8 +29,8 @@ void arena_init(struct arena *a, size_t limit_bytes) ATTR_NONNULL;
 void *arena_alloc(struct arena *a, size_t n) ATTR_NONNULL ATTR_USE_RESULT;
 
 /* n elements of size bytes; NULL also when the product overflows. */
-void *arena_array(struct arena *a, size_t n, size_t size)
-    ATTR_NONNULL ATTR_USE_RESULT;
+void *arena_array(
+    struct arena *a, size_t n, size_t size) ATTR_NONNULL ATTR_USE_RESULT;
 
 /* A NUL-terminated copy, or NULL. */
 char *arena_strdup(struct arena *a, struct str s) ATTR_NONNULL ATTR_USE_RESULT;

@@ -20,8 +20,8 @@
  * Fails with ERR_UNAVAILABLE for a broken, newer, locked, read-only or
  * foreign database: the caller goes on without it and tries again.
  */
-int bootstrap_db(const struct cfg *c, struct db *db, struct err *e)
-    ATTR_USE_RESULT;
+int bootstrap_db(
+    const struct cfg *c, struct db *db, struct err *e) ATTR_USE_RESULT;
 
 /*
  * The data key: from the configuration, else from its file, else a new file
@@ -31,6 +31,13 @@ int bootstrap_db(const struct cfg *c, struct db *db, struct err *e)
 int bootstrap_data_key(const struct cfg *c, struct db *db, struct data_key *k,
     struct err *e) ATTR_USE_RESULT;
 
+/*
+ * Does the data key open everything that is sealed?  Creates nothing.
+ * ERR_UNAVAILABLE with what to do when not; 0 also when nothing is sealed.
+ */
+int bootstrap_check_secrets(const struct cfg *c, struct db *db,
+    struct data_key *k, struct err *e) ATTR_USE_RESULT;
+
 /* Remove admin-key.txt, after the first login; harmless when it is gone. */
 void bootstrap_forget_admin_file(const struct cfg *c);
 
@@ -38,7 +45,7 @@ void bootstrap_forget_admin_file(const struct cfg *c);
  * Replace the admin key.  key empty: generate one, returned in out.  Takes
  * effect at once for every process.  source: "cli" or "cli-generated".
  */
-int bootstrap_reset_admin(struct db *db, struct str key, char out[64],
-    struct err *e) ATTR_USE_RESULT;
+int bootstrap_reset_admin(
+    struct db *db, struct str key, char out[64], struct err *e) ATTR_USE_RESULT;
 
 #endif

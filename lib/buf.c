@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_BYTES ((size_t)256)        /* size of the first allocation */
-#define KEPT_BYTES ((size_t)1024 * 1024) /* more is given back by buf_clear() \
-					  */
+#define FIRST_BYTES ((size_t)256) /* size of the first allocation */
+#define KEPT_BYTES                                                 \
+	((size_t)1024 * 1024) /* more is given back by buf_clear() \
+			       */
 
 void
 buf_init(struct buf *b, size_t limit_bytes)

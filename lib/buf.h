@@ -45,7 +45,8 @@ void buf_clear(struct buf *b) ATTR_NONNULL;
 /* Drop n bytes from the front. */
 void buf_consume(struct buf *b, size_t n) ATTR_NONNULL;
 
-/* Give the memory back; the buffer can be used again.  buf_wipe() zeroes it first. */
+/* Give the memory back; the buffer can be used again.  buf_wipe() zeroes it
+ * first. */
 void buf_free(struct buf *b) ATTR_NONNULL;
 void buf_wipe(struct buf *b) ATTR_NONNULL;
 

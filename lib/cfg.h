@@ -20,23 +20,25 @@ struct cfg_switch { /* a policy switch and where it came from */
 };
 
 struct cfg {
-	struct arena arena;      /* owns the texts below */
-	const char *file;        /* config file that was read, NULL: none */
+	struct arena arena; /* owns the texts below */
+	const char *file;   /* config file that was read, NULL: none */
 	const char *data_dir, *db_path, *data_key_path, *lock_path, *spool_dir;
 	const char *cpa_url, *cpa_key; /* NULL: not given */
 	const char *admin_key;         /* given by a person; NULL: generate */
-	const char *data_key_text;     /* given in place of the file; NULL: none */
+	const char *data_key_text; /* given in place of the file; NULL: none */
 	enum collector_mode mode;
-	const char *queue;       /* "usage" */
-	const char *pop_side;    /* "left" or "right" */
+	const char *queue;    /* "usage" */
+	const char *pop_side; /* "left" or "right" */
 	int64_t batch_size, poll_interval_ms, query_limit;
 	bool tls_skip_verify;
-	const char **cors_origins; /* NULL-terminated, empty: same origin only */
+	const char *
+	    *cors_origins; /* NULL-terminated, empty: same origin only */
 	const char *panel_path;
 	struct cfg_switch quota_cooldown, account_actions, auto_disable;
 	int64_t import_chunk_bytes, import_quota_bytes, import_max_sessions,
 	    import_ttl_minutes;
-	int64_t spool_limit_bytes; /* USAGE_SPOOL_LIMIT_BYTES, spoolLimitBytes: 1 GiB */
+	int64_t spool_limit_bytes; /* USAGE_SPOOL_LIMIT_BYTES, spoolLimitBytes:
+				      1 GiB */
 };
 
 /*
@@ -45,8 +47,8 @@ struct cfg {
  * also for a secret file that is named but cannot be read, and for an admin
  * key shorter than ADMIN_KEY_MIN.  On failure *c is empty.
  */
-int cfg_load(struct cfg *c, const char *data_dir, struct err *e)
-    ATTR_USE_RESULT;
+int cfg_load(
+    struct cfg *c, const char *data_dir, struct err *e) ATTR_USE_RESULT;
 void cfg_free(struct cfg *c); /* wipes the secrets */
 
 const char *collector_mode_text(enum collector_mode m);

@@ -13,7 +13,7 @@
 #include "json_out.h"
 
 struct collector_state {
-	char collector[16];  /* "stopped", "starting", "running", "error" */
+	char collector[16]; /* "stopped", "starting", "running", "error" */
 	char upstream[512];
 	char mode[16], transport[16], queue[128];
 	int64_t last_consumed_ms, last_inserted_ms;
@@ -21,14 +21,14 @@ struct collector_state {
 	char last_error[512]; /* "<stage>: <message>", "" : none */
 	char hint[256];       /* what to do about it, "" : nothing */
 	int64_t started_ms;
-	int64_t spool_bytes;  /* received, not yet stored */
+	int64_t spool_bytes; /* received, not yet stored */
 	int64_t refused_until_ms;
 	char version[32];
 };
 
 /* Read the row; a fresh database gives the state of a daemon never started. */
-int collector_state_read(struct db *db, struct collector_state *s,
-    struct err *e) ATTR_USE_RESULT;
+int collector_state_read(
+    struct db *db, struct collector_state *s, struct err *e) ATTR_USE_RESULT;
 
 /* Write the row (its own short transaction unless one is open). */
 int collector_state_write(struct db *db, const struct collector_state *s,

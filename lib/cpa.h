@@ -31,8 +31,8 @@ struct cpa_usage {
  * *status receives the HTTP status, 0 when none came.
  */
 int cpa_fetch_config(struct http *h, const char *base, const char *key,
-    int64_t timeout_ms, struct cpa_usage *out, int *status, struct err *e)
-    ATTR_USE_RESULT;
+    int64_t timeout_ms, struct cpa_usage *out, int *status,
+    struct err *e) ATTR_USE_RESULT;
 
 /* PUT <base>/v0/management/usage-statistics-enabled {"value":true}. */
 int cpa_enable_usage(struct http *h, const char *base, const char *key,

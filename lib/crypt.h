@@ -59,15 +59,17 @@ int data_key_parse(struct str text, bool passphrase, struct data_key *k,
  * Load the key file.  ERR_MISSING when it is not there, ERR_INPUT when its
  * content is no key, ERR_UNAVAILABLE when it cannot be read.
  */
-int data_key_load(const char *path, struct data_key *k, struct err *e)
-    ATTR_USE_RESULT;
+int data_key_load(
+    const char *path, struct data_key *k, struct err *e) ATTR_USE_RESULT;
 
 /*
- * Make a new key file, mode 0600, never over an existing one, durable before
- * the call returns; k receives the key.
+ * Make a new key file, mode 0600 (0640 in a directory that is shared with a
+ * group, 2770), never over an existing one, durable before the call returns;
+ * k receives the key.  When another process made the file first, k receives
+ * that one's key.
  */
-int data_key_create(const char *path, struct data_key *k, struct err *e)
-    ATTR_USE_RESULT;
+int data_key_create(
+    const char *path, struct data_key *k, struct err *e) ATTR_USE_RESULT;
 
 void data_key_wipe(struct data_key *k);
 
@@ -98,8 +100,8 @@ int admin_record_make(struct str key, const char *source, int64_t created_ms,
  * Check a key against a record in constant time.  Returns 1 when it is the
  * one, 0 when not, -1 with *e when the record cannot be read.
  */
-int admin_record_check(struct str record, struct str key, struct err *e)
-    ATTR_USE_RESULT;
+int admin_record_check(
+    struct str record, struct str key, struct err *e) ATTR_USE_RESULT;
 
 #define ADMIN_KEY_PREFIX "cmp_admin_"
 #define ADMIN_KEY_MIN 16 /* characters of a key that a person gives */

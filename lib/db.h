@@ -39,8 +39,11 @@ struct db {
  * busy time-out 5 s, foreign keys, defensive).  DB_CREATE and DB_WRITE do not
  * bring the schema up to date: call db_migrate().  On failure *db is closed.
  */
-int db_open(struct db *db, const char *path, enum db_mode mode, struct err *e)
-    ATTR_USE_RESULT;
+int db_open(struct db *db, const char *path, enum db_mode mode,
+    struct err *e) ATTR_USE_RESULT;
+
+/* Give this connection another page cache than the usual 1 MiB. */
+void db_set_cache(struct db *db, int kib);
 
 /* Finalise everything and close; harmless on a closed one. */
 void db_close(struct db *db);
@@ -68,8 +71,8 @@ void db_rollback(struct db *db);
  * The statement, reset and without bindings, ready to be bound; NULL with *e
  * set when it cannot be prepared.  Owned by the connection.
  */
-sqlite3_stmt *db_stmt(struct db *db, enum stmt_id id, struct err *e)
-    ATTR_USE_RESULT;
+sqlite3_stmt *db_stmt(
+    struct db *db, enum stmt_id id, struct err *e) ATTR_USE_RESULT;
 
 /* Bind by the generated numbers, P_<statement>_<parameter>. */
 void db_bind_i64(sqlite3_stmt *st, int at, int64_t v);
@@ -101,10 +104,11 @@ void db_reset(sqlite3_stmt *st);
 void db_deadline(struct db *db, int64_t mono_ms);
 
 /* Changes when another connection has written (PRAGMA data_version). */
-int db_data_version(struct db *db, int64_t *version, struct err *e)
-    ATTR_USE_RESULT;
+int db_data_version(
+    struct db *db, int64_t *version, struct err *e) ATTR_USE_RESULT;
 
-/* Fill *e from the connection's last error; what names the work.  Returns -1. */
+/* Fill *e from the connection's last error; what names the work.  Returns -1.
+ */
 int db_fail(struct db *db, const char *what, struct err *e);
 
 #endif

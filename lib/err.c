@@ -47,8 +47,8 @@ whole_chars(const char *z, size_t n)
  * Format into text, cut at a character.  Goes through memory of its own,
  * since the arguments may point into the text that is replaced.
  */
-static ATTR_PRINTF(3, 0) void set_text(
-    struct err *e, const char *prefix_end, const char *fmt, va_list ap)
+static void ATTR_PRINTF(3, 0)
+    set_text(struct err *e, const char *prefix_end, const char *fmt, va_list ap)
 {
 	char text[sizeof e->text];
 	size_t n;

@@ -12,8 +12,9 @@
 
 enum err_kind {
 	ERR_NONE,
-	ERR_INPUT,        /* 400: what the caller sent is wrong; text names the field */
-	ERR_DENIED,       /* 401 */
+	ERR_INPUT,  /* 400: what the caller sent is wrong; text names the field
+		     */
+	ERR_DENIED, /* 401 */
 	ERR_FORBIDDEN,    /* 403 */
 	ERR_MISSING,      /* 404 */
 	ERR_METHOD,       /* 405 */

@@ -18,15 +18,22 @@
 struct http; /* opaque: a CURL handle kept for its connection */
 
 struct http_call {
-	const char *method;     /* "GET", ... */
+	const char *method; /* "GET", ... */
 	const char *url;
-	const char *bearer;     /* Authorization: Bearer ...; NULL: none */
-	struct str body;        /* with p == NULL: no body */
-	const char *body_type;  /* Content-Type of the body */
+	const char *bearer;    /* Authorization: Bearer ...; NULL: none */
+	struct str body;       /* with p == NULL: no body */
+	const char *body_type; /* Content-Type of the body */
 	int64_t connect_ms, total_ms;
 	size_t body_limit_bytes; /* of the answer; beyond: ERR_UPSTREAM */
-	bool follow;            /* up to 10 redirects within the same origin */
-	bool insecure_tls;      /* skip verification (tlsSkipVerify) */
+	bool follow;             /* up to 10 redirects within the same origin */
+	bool insecure_tls;       /* skip verification (tlsSkipVerify) */
+	/*
+	 * Never send the request a second time.  Otherwise it is sent again
+	 * when a kept connection turns out dead before a byte of the answer
+	 * came -- wrong where the first one may have taken effect, as a pop
+	 * from CPA's queue does.
+	 */
+	bool once;
 	/*
 	 * Takes the answer's body as it arrives, only for status 2xx; NULL
 	 * collects it in http_answer.body.  Returns 0, or -1 to break off.
@@ -39,9 +46,11 @@ struct http_call {
 };
 
 struct http_answer {
-	int status;          /* 0: no answer */
-	char reason[64];     /* "Unauthorized" */
-	struct buf body;     /* collected part; at most 64 KiB when a sink is given */
+	int status;      /* 0: no answer */
+	bool sent;       /* the request, or part of it, left us */
+	char reason[64]; /* "Unauthorized" */
+	struct buf
+	    body; /* collected; with a sink: the first 64 KiB unless 2xx */
 	char cpa_version[64];
 };
 
@@ -55,8 +64,12 @@ void http_free(struct http *h);
  * Make the call.  Returns 0 when an answer came, whatever its status, and
  * -1 with ERR_UPSTREAM when none did or it broke off; the text then reads
  * like `Get "http://h:p/path": dial tcp h:p: connect: connection refused`
- * for the common cases (contract/collector.md section 3.6).
- * answer is initialised by the call; http_answer_free() it.
+ * for the common cases (contract/collector.md section 3.6).  A URL that is
+ * none, or a bearer that cannot stand in a header, is ERR_INPUT.
+ *
+ * HTTPS_PROXY and its relatives are honoured, but never for this machine.
+ * answer is initialised by the call, also by a failing one; its status tells
+ * whether the answer had begun.  http_answer_free() it.
  */
 int http_do(struct http *h, const struct http_call *call,
     struct http_answer *answer, struct err *e) ATTR_USE_RESULT;

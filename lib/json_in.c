@@ -7,6 +7,7 @@
 #include "json_in.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -258,8 +259,8 @@ explain(struct str text, const json_error_t *je, struct err *e)
 	}
 	if (near != NULL)
 		len = (int)(near - je->text);
-	fail(e, ERR_INPUT, "invalid JSON: %.*s at line %d column %d", len,
-	    je->text, je->line, je->column);
+	fail(e, ERR_INPUT, "%.*s (line %d, column %d)", len, je->text, je->line,
+	    je->column);
 }
 
 json_t *
@@ -290,26 +291,24 @@ json_in_parse(struct str text, bool whole, struct err *e)
 	return v;
 }
 
-/* jansson's iterators take what they only read without const. */
-static json_t *
-readable(const json_t *v)
-{
-	return (json_t *)(uintptr_t)v;
-}
-
 json_t *
 json_in_get(const json_t *obj, const char *key)
 {
+	/* jansson's iterators take a pointer to non-const but change nothing */
+	union {
+		const json_t *in;
+		json_t *out;
+	} o = { .in = obj };
 	struct str wanted = str_of(key);
 	json_t *found = NULL;
 	void *it;
 
-	for (it = json_object_iter(readable(obj)); it != NULL;
-	     it = json_object_iter_next(readable(obj), it)) {
-		struct str k = { json_object_iter_key(it),
+	for (it = json_object_iter(o.out); it != NULL;
+	     it = json_object_iter_next(o.out, it)) {
+		struct str name = { json_object_iter_key(it),
 			json_object_iter_key_len(it) };
 
-		if (str_eq_nocase(k, wanted))
+		if (str_eq_nocase(name, wanted))
 			found = json_object_iter_value(it);
 	}
 	return json_is_null(found) ? NULL : found;
@@ -318,25 +317,37 @@ json_in_get(const json_t *obj, const char *key)
 struct str
 json_in_text(const json_t *v)
 {
+	if (!json_is_string(v))
+		return (struct str){ NULL, 0 };
 	return (struct str){ json_string_value(v), json_string_length(v) };
 }
 
-static int
-wrong_type(const char *path, const char *wanted, const json_t *v, struct err *e)
+static const char *
+type_name(const json_t *v)
 {
-	static const char *const names[] = {
-		[JSON_OBJECT] = "an object",
-		[JSON_ARRAY] = "an array",
-		[JSON_STRING] = "a string",
-		[JSON_INTEGER] = "a number",
-		[JSON_REAL] = "a number",
-		[JSON_TRUE] = "true",
-		[JSON_FALSE] = "false",
-		[JSON_NULL] = "null",
-	};
+	switch (json_typeof(v)) {
+	case JSON_OBJECT:
+		return "an object";
+	case JSON_ARRAY:
+		return "a list";
+	case JSON_STRING:
+		return "a text";
+	case JSON_INTEGER:
+	case JSON_REAL:
+		return "a number";
+	case JSON_TRUE:
+	case JSON_FALSE:
+		return "true or false";
+	default:
+		return "null";
+	}
+}
 
-	return fail(e, ERR_INPUT, "%s must be %s, not %s", path, wanted,
-	    names[json_typeof(v)]);
+static int
+wrong_type(const char *path, const char *want, const json_t *v, struct err *e)
+{
+	return fail(
+	    e, ERR_INPUT, "%s must be %s, not %s", path, want, type_name(v));
 }
 
 int
@@ -348,7 +359,7 @@ json_in_str(const json_t *obj, const char *key, const char *path,
 	if (v == NULL)
 		return 0;
 	if (!json_is_string(v))
-		return wrong_type(path, "a string", v, e);
+		return wrong_type(path, "a text", v, e);
 	*out = json_in_text(v);
 	return 0;
 }
@@ -358,15 +369,20 @@ json_in_i64(const json_t *obj, const char *key, const char *path, int64_t *out,
     struct err *e)
 {
 	const json_t *v = json_in_get(obj, key);
+	double d;
 
 	if (v == NULL)
 		return 0;
-	if (json_is_real(v))
-		return fail(e, ERR_INPUT,
-		    "%s must be a whole number of at most 64 bits", path);
-	if (!json_is_integer(v))
+	if (json_is_integer(v)) {
+		*out = json_integer_value(v);
+		return 0;
+	}
+	if (!json_is_real(v))
 		return wrong_type(path, "a whole number", v, e);
-	*out = json_integer_value(v);
+	d = json_real_value(v);
+	if (d != floor(d) || fabs(d) > 9007199254740992.0)
+		return fail(e, ERR_INPUT, "%s must be a whole number", path);
+	*out = (int64_t)d;
 	return 0;
 }
 
@@ -416,27 +432,23 @@ int
 json_in_strings(const json_t *obj, const char *key, const char *path,
     struct arena *a, struct str **out, size_t *n, bool *present, struct err *e)
 {
-	const json_t *v = json_in_get(obj, key);
-	struct str *views;
+	const json_t *v = json_in_get(obj, key), *item;
 
 	*present = v != NULL;
 	if (v == NULL)
 		return 0;
 	if (!json_is_array(v))
-		return wrong_type(path, "an array of strings", v, e);
-	views = arena_array(a, json_array_size(v), sizeof *views);
-	if (views == NULL)
-		return fail(e, ERR_TOO_LARGE, "%s is too long", path);
-	for (size_t i = 0; i < json_array_size(v); i++) {
-		const json_t *item = json_array_get(v, i);
-
-		/* null stays the empty text, as in any other place */
-		if (json_is_string(item))
-			views[i] = json_in_text(item);
-		else if (!json_is_null(item))
-			return wrong_type(path, "an array of strings", item, e);
-	}
-	*out = views;
+		return wrong_type(path, "a list of texts", v, e);
 	*n = json_array_size(v);
+	if ((*out = arena_array(a, *n, sizeof **out)) == NULL)
+		return fail(e, ERR_TOO_LARGE, "%s is too long", path);
+	for (size_t i = 0; i < *n; i++) {
+		item = json_array_get(v, i);
+		if (!json_is_string(item))
+			return fail(e, ERR_INPUT,
+			    "%s[%zu] must be a text, not %s", path, i,
+			    type_name(item));
+		(*out)[i] = json_in_text(item);
+	}
 	return 0;
 }

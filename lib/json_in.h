@@ -25,8 +25,8 @@
  * *e (ERR_INPUT): "EOF" for an empty text, "unexpected EOF" for a cut one,
  * otherwise what is wrong and where.  Allocates a copy only to repair.
  */
-json_t *json_in_parse(struct str text, bool whole, struct err *e)
-    ATTR_USE_RESULT;
+json_t *json_in_parse(
+    struct str text, bool whole, struct err *e) ATTR_USE_RESULT;
 
 /*
  * Member of an object by key, ASCII case ignored, the last of several; NULL
@@ -54,7 +54,6 @@ int json_in_bool(const json_t *obj, const char *key, const char *path,
 int json_in_object(const json_t *obj, const char *key, const char *path,
     const json_t **out, struct err *e);
 int json_in_strings(const json_t *obj, const char *key, const char *path,
-    struct arena *a, struct str **out, size_t *n, bool *present,
-    struct err *e);
+    struct arena *a, struct str **out, size_t *n, bool *present, struct err *e);
 
 #endif

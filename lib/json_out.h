@@ -33,8 +33,8 @@ struct json_out {
  * Write into b; with a sink, b is emptied into it whenever it holds more
  * than 32 KiB and at json_out_done().
  */
-void json_out_init(struct json_out *o, struct buf *b, json_out_sink *sink,
-    void *to);
+void json_out_init(
+    struct json_out *o, struct buf *b, json_out_sink *sink, void *to);
 
 void json_out_object(struct json_out *o);     /* { */
 void json_out_object_end(struct json_out *o); /* } */
@@ -62,7 +62,8 @@ void json_out_kbool(struct json_out *o, const char *key, bool v);
 void json_out_kstr_opt(struct json_out *o, const char *key, struct str s);
 void json_out_kint_opt(struct json_out *o, const char *key, int64_t v);
 
-/* A newline, and what is pending to the sink.  Returns 0, or -1 if anything failed. */
+/* A newline, and what is pending to the sink.  Returns 0, or -1 if anything
+ * failed. */
 int json_out_done(struct json_out *o);
 
 /*

@@ -27,7 +27,7 @@ start(struct json_split *s, struct str all)
 		return JSON_SPLIT_MORE;
 	if (rest.p[0] == '[') {
 		s->started = true;
-		s->scan = ++s->pos;
+		s->pos++;
 		return JSON_SPLIT_ELEMENT;
 	}
 	if (str_starts(rest, null)) {
@@ -45,8 +45,8 @@ start(struct json_split *s, struct str all)
 static bool
 find_end(struct json_split *s, struct str all)
 {
-	for (; s->scan < all.n; s->scan++) {
-		char c = all.p[s->scan];
+	for (; s->pos + s->scan < all.n; s->scan++) {
+		char c = all.p[s->pos + s->scan];
 
 		if (s->in_string) {
 			if (s->escaped)
@@ -101,21 +101,20 @@ trim(struct str s)
 enum json_split_result
 json_split_next(struct json_split *s, struct str all, struct str *element)
 {
-	if (!s->started) {
-		enum json_split_result r = start(s, all);
+	enum json_split_result r;
 
-		if (r != JSON_SPLIT_ELEMENT)
-			return r;
-	}
+	*element = (struct str){ NULL, 0 };
+	if (!s->started && (r = start(s, all)) != JSON_SPLIT_ELEMENT)
+		return r;
 	while (!s->ended) {
 		struct str e;
 
 		if (!find_end(s, all))
 			return JSON_SPLIT_MORE;
-		e.p = all.p + s->pos;
-		e.n = s->scan - s->pos;
-		s->ended = all.p[s->scan] == ']';
-		s->pos = ++s->scan;
+		e = (struct str){ all.p + s->pos, s->scan };
+		s->ended = all.p[s->pos + s->scan] == ']';
+		s->pos += s->scan + 1;
+		s->scan = 0;
 		e = trim(e);
 		if (e.n > 0) {
 			*element = e;

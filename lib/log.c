@@ -218,10 +218,11 @@ log_write_(enum log_level level, const char *what, const struct log_pair *pairs,
 	l.cut = false;
 	if (atomic_load(&to_journal))
 		put_z(&l, levels[level].journal);
-	else
+	else {
 		put_time(&l);
-	put_z(&l, levels[level].name);
-	put(&l, " ", 1);
+		put_z(&l, levels[level].name);
+		put(&l, " ", 1);
+	}
 	put_z(&l, program_name);
 	put(&l, " ", 1);
 	put_escaped(&l, str_of(what), false);

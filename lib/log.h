@@ -27,22 +27,22 @@ struct log_pair {
 };
 
 #define LOG_INT(k, v) \
-	((struct log_pair) { .key = (k), .type = LOG_T_INT, .i = (int64_t)(v) })
+	((struct log_pair){ .key = (k), .type = LOG_T_INT, .i = (int64_t)(v) })
 #define LOG_STR(k, v) \
-	((struct log_pair) { .key = (k), .type = LOG_T_STR, .s = (v) })
+	((struct log_pair){ .key = (k), .type = LOG_T_STR, .s = (v) })
 #define LOG_Z(k, v) \
-	((struct log_pair) { .key = (k), .type = LOG_T_STR, .s = str_of(v) })
+	((struct log_pair){ .key = (k), .type = LOG_T_STR, .s = str_of(v) })
 #define LOG_DBL(k, v) \
-	((struct log_pair) { .key = (k), .type = LOG_T_DOUBLE, .d = (v) })
+	((struct log_pair){ .key = (k), .type = LOG_T_DOUBLE, .d = (v) })
 
 /* log_write(LOG_INFO, "setup saved", LOG_Z("upstream", url), ...) */
 #define log_write(level, ...) \
 	log_write_(level, LOG_FIRST_(__VA_ARGS__, 0), LOG_PAIRS_(__VA_ARGS__))
 #define LOG_FIRST_(what, ...) (what)
-#define LOG_PAIRS_(what, ...) \
-	(const struct log_pair[]) { __VA_ARGS__ }, \
-	    sizeof((const struct log_pair[]) { __VA_ARGS__ }) / \
-	    sizeof(struct log_pair)
+#define LOG_PAIRS_(what, ...)                                  \
+	(const struct log_pair[]){ __VA_ARGS__ },              \
+	    sizeof((const struct log_pair[]){ __VA_ARGS__ }) / \
+		sizeof(struct log_pair)
 
 /* Plain line without pairs. */
 void log_line(enum log_level level, const char *what);

@@ -25,9 +25,10 @@ enum config_source { SOURCE_NONE, SOURCE_DB, SOURCE_ENV };
 struct inspection_config { /* section 8.2, codexInspection */
 	bool enabled;
 	const char *schedule_mode; /* "interval" or "time_points" */
-	const char **time_points;  /* NULL-terminated, "HH:MM" sorted; NULL: none */
+	const char *
+	    *time_points; /* NULL-terminated, "HH:MM" sorted; NULL: none */
 	int64_t interval_minutes;
-	const char *time_zone;     /* "" : none */
+	const char *time_zone; /* "" : none */
 	bool has_target_types, target_codex, target_xai;
 	const char *target_type;
 	int64_t workers, delete_workers, timeout_ms, retries, sample_size;
@@ -55,9 +56,15 @@ struct manager_config {
  * environment.  Texts live in a.  A sealed key that cannot be opened fails
  * with ERR_UNAVAILABLE unless the environment gives the connection.
  */
-int settings_load(struct db *db, const struct cfg *c,
-    const struct data_key *k, struct arena *a, struct manager_config *out,
-    struct err *e) ATTR_USE_RESULT;
+int settings_load(struct db *db, const struct cfg *c, const struct data_key *k,
+    struct arena *a, struct manager_config *out, struct err *e) ATTR_USE_RESULT;
+
+/*
+ * The same without the stored key, for when it cannot be opened any more and
+ * is about to be replaced: cpa_key is "" unless the environment gives it.
+ */
+int settings_load_unsealed(struct db *db, const struct cfg *c, struct arena *a,
+    struct manager_config *out, struct err *e) ATTR_USE_RESULT;
 
 /* True when there is a CPA to talk to: URL and key both known. */
 bool settings_connected(const struct manager_config *m);
@@ -67,19 +74,20 @@ bool settings_connected(const struct manager_config *m);
  * shares texts with both.  ERR_INPUT for wrong types and for what section 8.5
  * step 1 refuses, naming the field.  A key equal to KEY_MASK, or none, keeps
  * base's key while the URL's host stays the same; a changed host without a
- * typed key is ERR_INPUT.
+ * typed key is ERR_INPUT.  A typed key without a URL keeps base's URL.
  */
 int settings_merge(const json_t *submitted, const struct manager_config *base,
-    struct arena *a, struct manager_config *out, struct err *e)
-    ATTR_USE_RESULT;
+    struct arena *a, struct manager_config *out, struct err *e) ATTR_USE_RESULT;
 
 /*
  * Store manager_config_v1, and with a connection also `setup`, and with
  * `initialized` the bootstrap state, in one transaction; keys are sealed.
+ * A connection of the environment (source SOURCE_ENV) is not stored: the
+ * rows keep the one that they have.
  */
 int settings_save(struct db *db, const struct data_key *k,
-    const struct manager_config *m, bool initialized, struct err *e)
-    ATTR_USE_RESULT;
+    const struct manager_config *m, bool initialized,
+    struct err *e) ATTR_USE_RESULT;
 
 /* The config object of section 8.2, the key as KEY_MASK. */
 void settings_json(struct json_out *o, const struct manager_config *m);

@@ -157,6 +157,20 @@ str_i64(struct str s, int64_t *out)
 }
 
 void
+text_set(char *to, size_t size_bytes, const char *z)
+{
+	size_t n = strlen(z);
+
+	if (n >= size_bytes) {
+		n = size_bytes - 1;
+		while (n > 0 && (z[n] & 0xc0) == 0x80)
+			n--;
+	}
+	memcpy(to, z, n);
+	to[n] = '\0';
+}
+
+void
 hex_encode(const void *bytes, size_t n, char *out)
 {
 	static const char digits[] = "0123456789abcdef";
@@ -192,7 +206,7 @@ hex_decode(struct str s, void *out, size_t n)
 		if (hex_digit(s.p[i]) < 0)
 			return -1;
 	for (size_t i = 0; i < n; i++)
-		b[i] = (unsigned char)(hex_digit(s.p[2 * i]) << 4 |
+		b[i] = (unsigned char)(hex_digit(s.p[2 * i]) * 16 +
 				       hex_digit(s.p[2 * i + 1]));
 	return 0;
 }

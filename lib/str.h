@@ -16,7 +16,7 @@ struct str {
 	size_t n;
 };
 
-#define STR(literal) ((struct str) { (literal), sizeof(literal) - 1 })
+#define STR(literal) ((struct str){ (literal), sizeof(literal) - 1 })
 #define STR_ARG(s) (int)(s).n, (s).p /* for "%.*s" */
 
 /* View of a NUL-terminated text; NULL gives the empty view. */
@@ -27,7 +27,8 @@ bool str_eq_nocase(struct str a, struct str b); /* ASCII letters only */
 bool str_starts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
 bool str_contains(struct str s, struct str part);
-bool str_contains_nocase(struct str s, struct str part); /* ASCII; part in lower case */
+bool str_contains_nocase(
+    struct str s, struct str part);      /* ASCII; part in lower case */
 int str_cmp(struct str a, struct str b); /* by bytes */
 
 /* Without leading and trailing white space as Unicode defines it. */
@@ -38,6 +39,9 @@ struct str str_trim(struct str s);
  * when the text is no integer or does not fit; *out is untouched then.
  */
 int str_i64(struct str s, int64_t *out) ATTR_USE_RESULT;
+
+/* Copy z into to, cut between characters when it does not fit. */
+void text_set(char *to, size_t size_bytes, const char *z);
 
 /* Lower-case hexadecimal of n bytes into out, which holds 2n+1. */
 void hex_encode(const void *bytes, size_t n, char *out);

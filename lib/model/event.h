@@ -16,7 +16,8 @@
 
 enum event_flag { /* bits of events.flags; never renumber */
 	EVENT_FAILED = 1,
-	EVENT_CACHE_SEPARATE = 2, /* cache_input_mode separate_from_input; else included_in_input */
+	EVENT_CACHE_SEPARATE = 2,  /* cache_input_mode separate_from_input; else
+				      included_in_input */
 	EVENT_CACHE_MODE_EMPTY = 4 /* an imported event that carried no mode */
 };
 
@@ -28,8 +29,10 @@ struct opt_i64 {
 struct usage_event {
 	int64_t ts_ms;
 	int32_t ts_ns; /* below the millisecond, 0..999999 */
-	bool ts_given; /* false: the payload had none, ts is the time of arrival */
-	struct str ts_text; /* UTC, as stored: "2026-04-25T00:00:00.123456789Z" */
+	bool ts_given; /* false: the payload had none, ts is the time of arrival
+			*/
+	struct str
+	    ts_text; /* UTC, as stored: "2026-04-25T00:00:00.123456789Z" */
 	unsigned char hash[SHA256_BYTES];
 
 	struct str request_id;
@@ -49,7 +52,8 @@ struct usage_event {
 
 	uint32_t flags; /* enum event_flag */
 	int64_t input_tokens, output_tokens, reasoning_tokens, cached_tokens,
-	    cache_tokens, cache_read_tokens, cache_creation_tokens, total_tokens;
+	    cache_tokens, cache_read_tokens, cache_creation_tokens,
+	    total_tokens;
 	struct opt_i64 latency_ms, ttft_ms, fail_status_code;
 
 	struct str fail_summary;           /* redacted; only on failures */
@@ -60,8 +64,8 @@ struct usage_event {
 struct normalized_tokens {
 	int64_t uncached_input, total_input, cache_read, cache_creation;
 };
-void event_normalized_tokens(const struct usage_event *ev,
-    struct normalized_tokens *out);
+void event_normalized_tokens(
+    const struct usage_event *ev, struct normalized_tokens *out);
 
 /* The event hash of section 7, from the fields of ev, into ev->hash. */
 void event_hash(struct usage_event *ev);

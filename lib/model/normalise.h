@@ -8,11 +8,11 @@
 #include "model/event.h"
 
 enum payload_kind {
-	PAYLOAD_EVENT,       /* *ev is filled */
-	PAYLOAD_BLANK,       /* nothing but white space: ignored */
-	PAYLOAD_REFRESH,     /* control message: account list changed */
-	PAYLOAD_CONTROL,     /* another control message: ignored */
-	PAYLOAD_DEAD         /* no event: *e says why, as the reference words it */
+	PAYLOAD_EVENT,   /* *ev is filled */
+	PAYLOAD_BLANK,   /* nothing but white space: ignored */
+	PAYLOAD_REFRESH, /* control message: account list changed */
+	PAYLOAD_CONTROL, /* another control message: ignored */
+	PAYLOAD_DEAD     /* no event: *e says why, as the reference words it */
 };
 
 /*
@@ -23,7 +23,8 @@ enum payload_kind {
 enum payload_kind normalise(struct str item, int64_t now_ms, struct arena *a,
     struct usage_event *ev, struct err *e);
 
-/* Text with every secret that section 6.7 knows replaced, at most 4096 bytes, in a. */
+/* Text with every secret that section 6.7 knows replaced, at most 4096 bytes,
+ * in a. */
 struct str redact_summary(struct str text, struct arena *a);
 
 /*
@@ -33,7 +34,8 @@ struct str redact_summary(struct str text, struct arena *a);
  */
 struct str redact_payload(struct str item, size_t limit, struct arena *a);
 
-/* A credential label as it may be shown (section 6.4, stricter for short keys). In a. */
+/* A credential label as it may be shown (section 6.4, stricter for short keys).
+ * In a. */
 struct str mask_source(struct str source, struct arena *a);
 
 #endif

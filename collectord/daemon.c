@@ -1,0 +1,127 @@
+#include "daemon.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "cpa.h"
+
+void
+daemon_source(struct daemon *d, struct source_config *out, unsigned *version)
+{
+	pthread_mutex_lock(&d->lock);
+	*out = d->source;
+	*version = d->source_version;
+	pthread_mutex_unlock(&d->lock);
+}
+
+static void
+wake(struct daemon *d)
+{
+	const uint64_t one = 1;
+
+	/* a full counter is awake already */
+	if (write(d->wake_fd, &one, sizeof one) == -1)
+		return;
+}
+
+static bool
+same_source(const struct source_config *a, const struct source_config *b)
+{
+	return a->enabled == b->enabled && strcmp(a->base, b->base) == 0 &&
+	       strcmp(a->key, b->key) == 0 && strcmp(a->mode, b->mode) == 0 &&
+	       strcmp(a->queue, b->queue) == 0 &&
+	       a->batch_size == b->batch_size &&
+	       a->poll_interval_ms == b->poll_interval_ms &&
+	       a->tls_skip_verify == b->tls_skip_verify &&
+	       a->refused_until_ms == b->refused_until_ms;
+}
+
+void
+daemon_source_set(struct daemon *d, const struct source_config *in)
+{
+	bool changed;
+
+	pthread_mutex_lock(&d->lock);
+	changed = !same_source(&d->source, in);
+	if (changed) {
+		d->source = *in;
+		d->source_version++;
+	}
+	pthread_mutex_unlock(&d->lock);
+	if (changed)
+		wake(d);
+}
+
+/* Copy a text; says whether it changed. */
+static bool
+set_text(char *to, size_t size, const char *text)
+{
+	if (text == NULL || strcmp(to, text) == 0)
+		return false;
+	text_set(to, size, text);
+	return true;
+}
+
+void
+daemon_tell(struct daemon *d, const char *collector, const char *transport,
+    const char *error, const char *hint)
+{
+	struct source_state *s = &d->state;
+	bool changed = false;
+
+	pthread_mutex_lock(&d->lock);
+	changed |= set_text(s->collector, sizeof s->collector, collector);
+	changed |= set_text(s->transport, sizeof s->transport, transport);
+	changed |= set_text(s->error, sizeof s->error, error);
+	changed |= set_text(s->hint, sizeof s->hint, hint);
+	d->state_version += changed;
+	pthread_mutex_unlock(&d->lock);
+}
+
+void
+daemon_tell_consumed(struct daemon *d, int64_t ms)
+{
+	pthread_mutex_lock(&d->lock);
+	d->state.last_consumed_ms = ms;
+	d->state_version++;
+	pthread_mutex_unlock(&d->lock);
+}
+
+void
+daemon_tell_refused(struct daemon *d)
+{
+	pthread_mutex_lock(&d->lock);
+	d->state.key_refused = true;
+	d->state_version++;
+	/* at once: the writer may be held up by a locked database */
+	d->source.refused_until_ms = clock_now_ms() + CPA_REFUSED_MS;
+	pthread_mutex_unlock(&d->lock);
+	spool_wake(&d->spool);
+}
+
+void
+daemon_state(struct daemon *d, struct source_state *out, unsigned *version)
+{
+	pthread_mutex_lock(&d->lock);
+	*out = d->state;
+	d->state.key_refused = false;
+	*version = d->state_version;
+	pthread_mutex_unlock(&d->lock);
+}
+
+void
+daemon_sleep(struct daemon *d, int64_t ms)
+{
+	struct pollfd fds[] = {
+		{ .fd = d->stop_fd, .events = POLLIN },
+		{ .fd = d->wake_fd, .events = POLLIN },
+	};
+	uint64_t count;
+
+	if (poll(fds, 2, (int)ms) > 0 && (fds[1].revents & POLLIN) != 0)
+		if (read(d->wake_fd, &count, sizeof count) == -1)
+			return;
+}

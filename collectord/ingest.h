@@ -1,0 +1,35 @@
+/*
+ * From a batch in the spool to rows: split, normalise, store.
+ */
+#ifndef INGEST_H
+#define INGEST_H
+
+#include "db.h"
+#include "spool.h"
+
+struct ingest; /* opaque: caches and memory kept from batch to batch */
+
+struct ingest_result {
+	int64_t inserted, skipped, dead;
+	bool refresh;      /* CPA said that its account list has changed */
+	char problem[256]; /* the answer was no list: what it was, "" : fine */
+};
+
+struct ingest *ingest_new(void);
+void ingest_free(struct ingest *in);
+
+/*
+ * Store one batch, in transactions of at most 1000 events or about 40 ms.
+ * The last one also moves the position in the spool past the batch and, for a
+ * batch that broke off, enters what may be missing into the table of gaps.
+ * `before_commit` (may be NULL) runs inside the last one.
+ *
+ * On failure nothing of the current transaction is stored; calling it again
+ * with the same batch stores what is missing and nothing twice.
+ */
+int ingest_batch(struct ingest *in, struct db *db, struct spool *spool,
+    const struct spool_batch *batch, struct ingest_result *result,
+    int (*before_commit)(struct db *db, void *arg, struct err *e), void *arg,
+    struct err *e) ATTR_USE_RESULT;
+
+#endif

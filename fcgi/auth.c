@@ -1,0 +1,166 @@
+/*
+ * The check of the admin key.
+ */
+#include "fcgi/auth.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "bootstrap.h"
+#include "clock.h"
+#include "fcgi/ctx.h"
+#include "fcgi/request.h"
+#include "fcgi/response.h"
+#include "log.h"
+
+const char *auth_class_text(enum auth_class class)
+{
+	static const char *const text[AUTH__MAX] = {
+		[AUTH_NONE] = "none",
+		[AUTH_ADMIN] = "admin",
+		[AUTH_ADMIN_ONCE_CONFIGURED] = "admin-once-configured",
+	};
+
+	return text[class];
+}
+
+struct str
+bearer_key(struct str authorization)
+{
+	struct str s = str_trim(authorization);
+	struct str word = { s.p, 7 };
+
+	if (s.n < 7 || !str_eq_nocase(word, STR("Bearer ")))
+		return (struct str){ "", 0 };
+	return str_trim((struct str){ s.p + 7, s.n - 7 });
+}
+
+/*
+ * The stored record, read on every request so that a reset takes effect at
+ * once.  While the database cannot be read the last record known still
+ * lets its owner see /status.
+ */
+static int
+read_record(struct ctx *c, struct str *record, struct err *e)
+{
+	struct app *app = c->app;
+	struct err why = { .kind = ERR_NONE };
+	struct db *db = ctx_db(c, &why);
+	char *copy;
+
+	if (db != NULL && setting_get(db, "admin_credential_v1", &c->arena,
+			      record, &why) == 0) {
+		pthread_mutex_lock(&app->lock);
+		if (record->n < sizeof app->admin_record) {
+			memcpy(app->admin_record, record->p, record->n);
+			app->admin_record[record->n] = '\0';
+		}
+		pthread_mutex_unlock(&app->lock);
+		return 0;
+	}
+	if (why.kind == ERR_MISSING)
+		return fail(e, ERR_INTERNAL,
+		    "no admin key is stored; cpactl reset-admin-key makes one");
+	pthread_mutex_lock(&app->lock);
+	copy = arena_strdup(&c->arena, str_of(app->admin_record));
+	pthread_mutex_unlock(&app->lock);
+	if (copy == NULL || *copy == '\0') {
+		if (e != NULL)
+			*e = why;
+		return -1;
+	}
+	*record = str_of(copy);
+	return 0;
+}
+
+static int
+denied(struct err *e)
+{
+	return fail_code(
+	    e, ERR_DENIED, "invalid_admin_key", "invalid admin key");
+}
+
+/*
+ * A closed door is closed for the right key too: were it let in, every guess
+ * would still be answered, and the limit would limit nothing.  A request
+ * without any key tests nothing and neither counts nor waits.
+ */
+static int
+check_admin(
+    struct ctx *c, struct request *rq, struct response *rs, struct err *e)
+{
+	struct throttle *t = c->app->throttle;
+	struct str key = bearer_key(rq->authorization), record = { NULL, 0 };
+	int64_t wait_ms;
+	int match;
+
+	if (rq->authorization.n == 0 &&
+	    !atomic_exchange(&c->app->warned_no_authorization, true))
+		log_line(LOG_WARN,
+		    "a request came without Authorization; if "
+		    "the client sent it, the web server drops it");
+	if (key.n == 0)
+		return denied(e);
+	wait_ms = throttle_wait_ms(t, rq->remote, clock_mono_ms());
+	if (wait_ms > 0) {
+		char seconds[24];
+
+		(void)snprintf(seconds, sizeof seconds, "%lld",
+		    (long long)((wait_ms + 999) / 1000));
+		response_header(rs, "Retry-After", seconds);
+		return fail_code(e, ERR_THROTTLED, "login_throttled",
+		    "too many wrong admin keys from this address; try again "
+		    "in %s seconds",
+		    seconds);
+	}
+	if (read_record(c, &record, e) != 0)
+		return -1;
+	match = admin_record_check(record, key, e);
+	if (match < 0)
+		return -1;
+	if (match == 0) {
+		throttle_wrong(t, rq->remote, clock_mono_ms());
+		return denied(e);
+	}
+	throttle_right(t, rq->remote, clock_mono_ms());
+	bootstrap_forget_admin_file(c->cfg);
+	rq->is_admin = true;
+	return 0;
+}
+
+/* Is there a CPA connection?  The environment's, or a stored one. */
+static int
+is_configured(struct ctx *c, bool *yes, struct err *e)
+{
+	struct manager_config m;
+
+	if (ctx_settings(c, &m, e) != 0)
+		return -1;
+	*yes = settings_connected(&m);
+	settings_wipe(&m);
+	return 0;
+}
+
+int
+auth_check(struct ctx *c, struct request *rq, struct response *rs,
+    enum auth_class class, struct err *e)
+{
+	bool configured;
+
+	switch (class) {
+	case AUTH_NONE:
+		return 0;
+	case AUTH_ADMIN_ONCE_CONFIGURED:
+		/*
+		 * Settings that cannot be read may hold a connection, so
+		 * they close the route.
+		 */
+		if (is_configured(c, &configured, NULL) == 0 && !configured)
+			return 0;
+		return check_admin(c, rq, rs, e);
+	case AUTH_ADMIN:
+	case AUTH__MAX:
+		break;
+	}
+	return check_admin(c, rq, rs, e);
+}

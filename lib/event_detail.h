@@ -1,0 +1,34 @@
+/*
+ * What an event has beyond its columns, as table event_detail keeps it:
+ * JSON {"fail_summary","response_metadata"}, compressed (docs/formats.md).
+ */
+#ifndef EVENT_DETAIL_H
+#define EVENT_DETAIL_H
+
+#include "arena.h"
+#include "buf.h"
+#include "db.h"
+#include "err.h"
+#include "model/event.h"
+
+struct detail_packer; /* opaque: a compressor kept for its memory */
+
+struct detail_packer *detail_packer_new(void);
+void detail_packer_free(struct detail_packer *p);
+
+/*
+ * The row's bytes into out, which is empty when ev has nothing beyond its
+ * columns.  ERR_INTERNAL when it cannot be compressed.
+ */
+int event_detail_pack(struct detail_packer *p, const struct usage_event *ev,
+    struct buf *out, struct err *e) ATTR_USE_RESULT;
+
+/*
+ * Read a row back; texts in a, empty when absent.  dict_id as stored in the
+ * row; db is where its dictionary is.  ERR_INTERNAL for a broken row.
+ */
+int event_detail_unpack(struct db *db, struct arena *a, struct str blob,
+    int64_t dict_id, struct str *fail_summary, struct str *response_metadata,
+    struct err *e) ATTR_USE_RESULT;
+
+#endif

@@ -1,0 +1,21 @@
+/*
+ * Tokens, cache mode and service tier of a payload: contract/collector.md
+ * sections 6.5 and 6.6.
+ */
+#ifndef MODEL_TOKENS_H
+#define MODEL_TOKENS_H
+
+#include <jansson.h>
+
+#include "model/event.h"
+
+/*
+ * Fill the token columns and the cache mode's flag of ev, whose texts
+ * (executor, provider, models) are known already.
+ */
+void tokens_read(const json_t *record, struct arena *a, struct usage_event *ev);
+
+/* The tier that counts: what was asked for with Codex, else what was given. */
+struct str effective_tier(const struct usage_event *ev, struct arena *a);
+
+#endif
