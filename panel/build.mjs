@@ -37,7 +37,7 @@ function inline(text, tag) {
 }
 
 const script = inline(await bundle("main.tsx"), "script");
-const style = inline(await bundle("styles.css"), "style");
+const style = inline(await bundle("styles/index.css"), "style");
 const page = readFileSync(join(here, "src", "page.html"), "utf8")
   .replace("/*STYLE*/", () => style)
   .replace("/*SCRIPT*/", () => script);

@@ -1,82 +1,125 @@
 // The frame around every page, and which page it is.
-import { language, languages, setLanguage, t, type Language } from "./i18n";
+import type { ComponentType } from "preact";
+import { language, languages, setLanguage, t, type Language, type Text } from "./i18n";
+import { zone } from "./lib/format";
+import { href, route } from "./lib/router";
+import { begin, info, isDemo, logout, needsSetup, phase, trouble } from "./lib/session";
+import { setTheme, theme, type Theme } from "./lib/theme";
 import { HomePage } from "./pages/home";
 import { LoginPage } from "./pages/login";
 import { SetupPage } from "./pages/setup";
 import { Problem } from "./parts/problem";
-import { begin, info, logout, problem, stage } from "./session";
-import { setTheme, theme, type Theme } from "./theme";
+
+interface Page {
+  title: Text;
+  view: ComponentType;
+}
+
+/** Pages for a person who is logged in; the first one is home. */
+const pages: Readonly<Record<string, Page>> = {
+  "/": { title: "overview", view: HomePage },
+  "/connection": { title: "connection", view: SetupPage },
+};
+
+function here(): string {
+  return Object.hasOwn(pages, route.value.path) ? route.value.path : "/";
+}
+
+function Navigation() {
+  return (
+    <nav aria-label={t("pages")}>
+      {Object.entries(pages).map(([path, page]) => (
+        <a key={path} href={href(path)} {...(path === here() && { "aria-current": "page" as const })}>
+          {t(page.title)}
+        </a>
+      ))}
+    </nav>
+  );
+}
+
+function Choices() {
+  return (
+    <div class="choices">
+      <select
+        aria-label={t("language")}
+        value={language.value}
+        onChange={(e) => setLanguage(e.currentTarget.value as Language)}
+      >
+        {languages.map((l) => (
+          <option key={l.id} value={l.id}>
+            {l.name}
+          </option>
+        ))}
+      </select>
+      <select aria-label={t("theme")} value={theme.value} onChange={(e) => setTheme(e.currentTarget.value as Theme)}>
+        <option value="auto">{t("themeAuto")}</option>
+        <option value="light">{t("themeLight")}</option>
+        <option value="dark">{t("themeDark")}</option>
+      </select>
+      {phase.value === "in" && !needsSetup.value && !isDemo.value && (
+        <button type="button" onClick={() => logout()}>
+          {t("logout")}
+        </button>
+      )}
+    </div>
+  );
+}
+
+function skip(e: Event): void {
+  // The address belongs to the router: "#main" would be a page.
+  e.preventDefault();
+  document.getElementById("main")?.focus();
+}
 
 function Header() {
   return (
     <header class="top">
-      <a class="skip" href="#main">
+      <a class="skip" href="#main" onClick={skip}>
         {t("skip")}
       </a>
-      <span class="brand" aria-hidden="true">
-        <i />
-        <i />
-        <i />
-      </span>
-      <h1>{t("appName")}</h1>
-      {info.value?.demo !== undefined && (
-        <span class="badge demo" title={t("demoNote")}>
-          {t("demo")}
+      <div class="brand">
+        <span class="mark" aria-hidden="true">
+          <i />
+          <i />
+          <i />
         </span>
-      )}
-      <div class="tools">
-        <label>
-          <span class="hidden">{t("language")}</span>
-          <select value={language.value} onChange={(e) => setLanguage(e.currentTarget.value as Language)}>
-            {languages.map(([id, name]) => (
-              <option key={id} value={id}>
-                {name}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label>
-          <span class="hidden">{t("theme")}</span>
-          <select value={theme.value} onChange={(e) => setTheme(e.currentTarget.value as Theme)}>
-            <option value="auto">{t("themeAuto")}</option>
-            <option value="light">{t("themeLight")}</option>
-            <option value="dark">{t("themeDark")}</option>
-          </select>
-        </label>
-        {stage.value === "home" && (
-          <button type="button" class="quiet" onClick={logout}>
-            {t("logout")}
-          </button>
+        <span class="name">{t("appName")}</span>
+        {isDemo.value && (
+          <span class="badge wait" title={t("demoNote")}>
+            {t("demo")}
+            <span class="hidden">: {t("demoNote")}</span>
+          </span>
         )}
       </div>
+      {phase.value === "in" && !needsSetup.value && <Navigation />}
+      <Choices />
     </header>
   );
 }
 
-function Page() {
-  switch (stage.value) {
-    case "setup":
-      return <SetupPage />;
-    case "login":
-      return <LoginPage />;
-    case "home":
-      return <HomePage />;
-    case "offline":
-      return (
-        <section class="narrow">
-          {problem.value !== null && <Problem error={problem.value} />}
-          <button type="button" onClick={() => void begin()}>
-            {t("retry")}
-          </button>
-        </section>
-      );
-    case "loading":
-      return (
-        <p class="narrow muted" role="status">
-          {t("loading")}
-        </p>
-      );
-  }
+function Offline() {
+  return (
+    <section class="narrow">
+      {trouble.value !== null && <Problem error={trouble.value} calm />}
+      <button type="button" onClick={() => void begin()}>
+        {t("retry")}
+      </button>
+    </section>
+  );
+}
+
+function Body() {
+  if (phase.value === "starting")
+    return (
+      <p class="narrow quiet" role="status">
+        {t("loading")}
+      </p>
+    );
+  if (phase.value === "offline") return <Offline />;
+  if (needsSetup.value) return <SetupPage />;
+  if (phase.value === "out") return <LoginPage />;
+  const View = pages[here()]?.view ?? HomePage;
+  return <View />;
 }
 
 export function App() {
@@ -84,13 +127,9 @@ export function App() {
     <>
       <Header />
       <main id="main" tabIndex={-1}>
-        <Page />
+        <Body />
       </main>
-      {info.value?.version !== undefined && (
-        <footer>
-          {t("appName")} {info.value.version}
-        </footer>
-      )}
+      <footer>{t("footer", t("appName"), info.value?.version ?? "", zone())}</footer>
     </>
   );
 }

@@ -1,22 +1,43 @@
-// An error in plain words, and what to do about it.
+// An error in plain words, what to do about it, and how long to wait.
+import { useEffect, useState } from "preact/hooks";
 import type { ApiError } from "../api";
 import { t } from "../i18n";
+import { explain, type Explanation } from "../lib/explain";
 
-export function explain(e: ApiError): string {
-  if (e.status === 0) return t("errUnreachable");
-  if (e.code === "application_unavailable" || e.code === "not_json") return t("errDown");
-  if (e.code === "invalid_admin_key") return t("errKey");
-  if (e.code === "login_throttled") return t("errThrottled", e.retryAfterS);
-  if (e.code === "cpa_key_refused" || /: 40[13]\b/.test(e.message)) return t("errCpaRefused");
-  if (e.status === 502) return t("errCpaUnreachable", e.message);
-  if (e.status === 503) return t("errDatabase", e.message);
-  return t("errOther", e.message || `HTTP ${e.status}`);
+/** Seconds until waitS after the first render of this error; 0: over. */
+export function useCountdown(error: ApiError | null): number {
+  const [left, setLeft] = useState(0);
+  useEffect(() => {
+    const endMs = performance.now() + 1000 * (error?.retryAfterS ?? 0);
+    const tell = (): void => setLeft(Math.max(0, Math.ceil((endMs - performance.now()) / 1000)));
+    tell();
+    if (error === null || error.retryAfterS === 0) return;
+    const timer = setInterval(tell, 500);
+    return () => clearInterval(timer);
+  }, [error]);
+  return left;
 }
 
-export function Problem({ error }: { error: ApiError }) {
+interface Props {
+  error: ApiError;
+  how?: (e: ApiError) => Explanation;
+  /** Calm: nothing that the person did went wrong. */
+  calm?: boolean;
+}
+
+export function Problem({ error, how = explain, calm = false }: Props) {
+  const x = how(error);
   return (
-    <p class="problem" role="alert">
-      {explain(error)}
-    </p>
+    <div class={calm ? "notice wait" : "notice bad"} role={calm ? "status" : "alert"}>
+      <p>
+        <strong>{t(x.what)}</strong> {t(x.todo)}
+      </p>
+      {x.detail !== "" && (
+        <details>
+          <summary>{t("serverSaid")}</summary>
+          <p class="mono">{x.detail}</p>
+        </details>
+      )}
+    </div>
   );
 }

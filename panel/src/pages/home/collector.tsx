@@ -1,0 +1,133 @@
+// Is anything being collected, and what to do when not.
+import type { CollectorState, CollectorStatus, Status } from "../../api";
+import { language, t, type Text } from "../../i18n";
+import { ago, bytes, clock, count, dateTime } from "../../lib/format";
+import { href } from "../../lib/router";
+
+const states: Readonly<Record<CollectorState, { text: Text; look: string }>> = {
+  running: { text: "stateRunning", look: "good" },
+  starting: { text: "stateStarting", look: "wait" },
+  stopped: { text: "stateStopped", look: "bad" },
+  error: { text: "stateError", look: "bad" },
+};
+
+const transports: Readonly<Record<string, Text>> = {
+  http: "transport_http",
+  resp: "transport_resp",
+  subscribe: "transport_subscribe",
+};
+
+/** Advice of our own, in the person's language; null: we know no better. */
+function ownAdvice(c: CollectorStatus): string | null {
+  if (c.collector === "stopped") return t("todoStopped");
+  if (c.x_refusedUntil !== undefined) return t("todoRefused", clock(c.x_refusedUntil));
+  const stage = /^(\w+):/.exec(c.lastError ?? "")?.[1];
+  if (stage === "auth") return t("todoAuth");
+  if (stage === "store") return t("todoStore");
+  if (stage !== undefined) return t("todoHttp");
+  return null;
+}
+
+/** The server knows its own case best, but it speaks English only. */
+export function advice(c: CollectorStatus): string | null {
+  const theirs = c.x_hint ?? null;
+  return language.value === "en" ? (theirs ?? ownAdvice(c)) : (ownAdvice(c) ?? theirs);
+}
+
+function Trouble({ s }: { s: Status }) {
+  const c = s.collector;
+  const bad = c.collector === "stopped" || c.collector === "error" || c.lastError !== undefined;
+  const todo = bad ? advice(c) : null;
+  return (
+    <>
+      {bad && (
+        <div class="notice bad" role="alert">
+          {c.lastError !== undefined && <p class="mono">{c.lastError}</p>}
+          {todo !== null && (
+            <p>
+              <strong>{t("whatToDo")}</strong> {todo}
+            </p>
+          )}
+        </div>
+      )}
+      {s.dataKeyError !== undefined && (
+        <div class="notice bad" role="alert">
+          <p class="mono">{s.dataKeyError}</p>
+          <p>
+            <strong>{t("whatToDo")}</strong> {t("todoDataKey")}
+          </p>
+        </div>
+      )}
+    </>
+  );
+}
+
+function Facts({ s, nowMs }: { s: Status; nowMs: number }) {
+  const c = s.collector;
+  const spool = c.x_spoolBytes ?? 0;
+  const transport = transports[c.transport];
+  const moment = (ms: number) => (
+    <span {...(ms > 0 && { title: dateTime(ms) })}>{ago(ms, nowMs)}</span>
+  );
+  return (
+    <dl class="pairs">
+      <dt>{t("lastReceived")}</dt>
+      <dd>{moment(s.lastConsumedAt)}</dd>
+      <dt>{t("lastStored")}</dt>
+      <dd>{moment(s.lastInsertedAt)}</dd>
+      <dt>{t("stored")}</dt>
+      <dd>{count(s.eventCount)}</dd>
+      <dt>{t("spool")}</dt>
+      <dd>{bytes(spool)}</dd>
+      <dt title={t("gapsHelp")}>{t("gaps")}</dt>
+      <dd>
+        {count(s.gaps)}
+        {s.gaps > 0 && s.lastGapAt !== undefined && <small> · {t("lastGap", ago(s.lastGapAt, nowMs))}</small>}
+      </dd>
+      <dt title={t("deadLettersHelp")}>{t("deadLetters")}</dt>
+      <dd>{count(s.deadLetters)}</dd>
+      <dt>{t("database")}</dt>
+      <dd>{bytes(s.database.totalBytes)}</dd>
+      {transport !== undefined && (
+        <>
+          <dt>{t("transport")}</dt>
+          <dd>{t(transport)}</dd>
+        </>
+      )}
+      {c.upstream !== "" && (
+        <>
+          <dt>{t("cpa")}</dt>
+          <dd>
+            <a class="mono" href={href("/connection")}>
+              {c.upstream}
+            </a>
+          </dd>
+        </>
+      )}
+    </dl>
+  );
+}
+
+export function CollectorCard({ s, nowMs }: { s: Status | null; nowMs: number }) {
+  const state = s === null ? undefined : states[s.collector.collector];
+  return (
+    <section class="card side" aria-labelledby="collector" aria-busy={s === null}>
+      <div class="head">
+        <h2 id="collector">{t("collector")}</h2>
+        {state !== undefined && (
+          <span class={`badge ${state.look}`} role="status">
+            {t(state.text)}
+          </span>
+        )}
+      </div>
+      {s === null ? (
+        <p class="quiet">{t("loading")}</p>
+      ) : (
+        <>
+          <Trouble s={s} />
+          <Facts s={s} nowMs={nowMs} />
+        </>
+      )}
+    </section>
+  );
+}
