@@ -1,4 +1,5 @@
 // The frame around every page, and which page it is.
+import { effect } from "@preact/signals";
 import type { ComponentType } from "preact";
 import { language, languages, setLanguage, t, type Language, type Text } from "./i18n";
 import { zone } from "./lib/format";
@@ -65,6 +66,11 @@ function Choices() {
   );
 }
 
+effect(() => {
+  const name = phase.value === "out" ? "loginTitle" : (pages[here()]?.title ?? "overview");
+  document.title = `${t(needsSetup.value ? "setupTitle" : name)} · ${t("appName")}${isDemo.value ? ` (${t("demo")})` : ""}`;
+});
+
 function skip(e: Event): void {
   // The address belongs to the router: "#main" would be a page.
   e.preventDefault();
@@ -84,13 +90,13 @@ function Header() {
           <i />
         </span>
         <span class="name">{t("appName")}</span>
-        {isDemo.value && (
-          <span class="badge wait" title={t("demoNote")}>
-            {t("demo")}
-            <span class="hidden">: {t("demoNote")}</span>
-          </span>
-        )}
       </div>
+      {isDemo.value && (
+        <span class="badge wait demo" title={t("demoNote")}>
+          {t("demo")}
+          <span class="hidden">: {t("demoNote")}</span>
+        </span>
+      )}
       {phase.value === "in" && !needsSetup.value && <Navigation />}
       <Choices />
     </header>
@@ -100,6 +106,7 @@ function Header() {
 function Offline() {
   return (
     <section class="narrow">
+      <h1 class="hidden">{t("appName")}</h1>
       {trouble.value !== null && <Problem error={trouble.value} calm />}
       <button type="button" onClick={() => void begin()}>
         {t("retry")}
@@ -111,9 +118,10 @@ function Offline() {
 function Body() {
   if (phase.value === "starting")
     return (
-      <p class="narrow quiet" role="status">
+      <div class="narrow quiet" role="status">
+        <h1 class="hidden">{t("appName")}</h1>
         {t("loading")}
-      </p>
+      </div>
     );
   if (phase.value === "offline") return <Offline />;
   if (needsSetup.value) return <SetupPage />;
