@@ -25,8 +25,8 @@ enum payload_kind normalise(struct str item, int64_t now_ms, struct arena *a,
 
 /*
  * Text with every secret that section 6.7 knows, and more, replaced: at most
- * 4096 bytes and the dots that tell of a cut.  Any bytes are accepted; doing it
- * again changes nothing.  A view of text, or in a.
+ * 4096 bytes and the dots that tell of a cut.  Any bytes are accepted.  A view
+ * of text, or in a.
  */
 struct str redact_summary(struct str text, struct arena *a);
 
