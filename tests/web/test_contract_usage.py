@@ -121,3 +121,30 @@ def test_the_limit(make_stack):
         assert answer["failure_count"] == sum(e["failed"] for e in newest)
     finally:
         cpa.stop()
+
+
+def test_the_overview_counts_them_alike(recordings):
+    """Tokens as they count, from the reference's own normalised columns."""
+    s, rows = recordings
+    rows = [r["row"] for r in rows]
+    overview = s.get("/v0/management/overview?day_start_ms=0&limit=500").json
+    latencies = [r["latency_ms"] for r in rows if r["latency_ms"] is not None]
+    assert overview["today"] == {
+        "requests": len(rows), "failures": sum(bool(r["failed"]) for r in rows),
+        "inputTokens": sum(r["normalized_total_input_tokens"] for r in rows),
+        "outputTokens": sum(r["output_tokens"] for r in rows),
+        "cachedTokens": sum(r["normalized_cache_read_tokens"] for r in rows),
+        "reasoningTokens": sum(r["reasoning_tokens"] for r in rows), "totalTokens": sum(r["total_tokens"] for r in rows),
+        "averageLatencyMs": pytest.approx(sum(latencies) / len(latencies))}
+    assert overview["total"] == {"events": len(rows), "firstMs": min(r["timestamp_ms"] for r in rows),
+                                 "lastMs": max(r["timestamp_ms"] for r in rows)}
+    assert len(overview["events"]) == len(rows)
+    for event in overview["events"]:
+        row = next(r for r in rows if r["timestamp_ms"] == event["tsMs"] and r["model"] == event["model"]
+                   and r["total_tokens"] == event["totalTokens"] and bool(r["failed"]) == event["failed"])
+        assert event["inputTokens"] == row["normalized_total_input_tokens"]
+        assert event["provider"] == (row["provider"] or "") and event["endpoint"] == row["endpoint"]
+        assert event["apiKeyHash"] == (row["api_key_hash"] or "")
+        assert event["latencyMs"] == row["latency_ms"] and event["ttftMs"] == row["ttft_ms"]
+        assert event["failStatus"] == row["fail_status_code"]
+        assert bool(event["failSummary"]) <= event["failed"]
