@@ -4,11 +4,13 @@ import json
 import os
 import sqlite3
 import stat
+import subprocess
 import time
 
 import pytest
+from application import Application
 from conftest import Stack
-from harness import ADMIN_KEY, wait_for
+from harness import ADMIN_KEY, ROOT, wait_for
 from scripted_cpa import ScriptedCpa
 
 SECRET = "cpa-mgmt-secret"
@@ -174,6 +176,41 @@ def test_a_directory_that_cannot_be_written(start, data):
         return
     os.chmod(data / "usage.sqlite", stat.S_IRUSR)
     assert_said(start(), "cannot be written")
+
+
+@pytest.mark.slow
+def test_a_full_disk(tmp_path):
+    """Reading goes on, saving says why not, and works again when there is room."""
+    shim, flag = str(tmp_path / "full_disk.so"), tmp_path / "full"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", shim, os.path.join(ROOT, "tests/fault/full_disk.c"), "-ldl"],
+                   check=True)
+    app = Application(tmp_path, LD_PRELOAD=shim, FULL_DISK_FLAG=str(flag)).start()
+    path, body = "/v0/management/api-key-aliases", b'{"items":[{"apiKeyHash":"%s","alias":"x"}]}' % (b"a" * 64)
+    try:
+        assert app.ask("PUT", path, ADMIN_KEY, body).status == 200
+        flag.touch()
+        answer = app.ask("PUT", path, ADMIN_KEY, body)
+        assert answer.status == 503 and "the disk is full" in answer.json["error"], answer.raw
+        assert app.ask("GET", path, ADMIN_KEY).status == 200
+        assert app.ask("GET", "/status", ADMIN_KEY).status == 200
+        flag.unlink()
+        wait_for(lambda: app.ask("PUT", path, ADMIN_KEY, body).status == 200, 5, "saving to work again")
+    finally:
+        assert app.stop() == 0
+
+
+def test_a_directory_that_cannot_be_made(tmp_path):
+    """A file is in the way: the application starts and says so, and recovers without a restart."""
+    (tmp_path / "data").write_text("")
+    app = Application(tmp_path).start()
+    try:
+        assert app.ask("GET", "/health").status == 200
+        answer = app.ask("GET", "/status", ADMIN_KEY)
+        assert answer.status == 503 and answer.json["code"] == "service_unavailable"
+        (tmp_path / "data").unlink()
+        wait_for(lambda: app.ask("GET", "/status", ADMIN_KEY).status == 200, 5, "the database to be made")
+    finally:
+        assert app.stop() == 0
 
 
 # ---- the data key
