@@ -41,7 +41,7 @@ PROGRAMS := $(B)/cpa-manager.fcgi $(B)/collectord $(B)/cpactl
 PKGS := jansson libcurl sqlite3 openssl libzstd libpcre2-8 double-conversion
 # double-conversion ships no .pc file
 PKG_NAMES := $(filter-out double-conversion,$(PKGS))
-PKG_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(PKG_NAMES) fcgi)
+PKG_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(PKG_NAMES) fcgi 2>/dev/null)
 LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(PKG_NAMES)) -ldouble-conversion -lm
 FCGI_LIBS = $(shell $(PKG_CONFIG) --libs fcgi)
 CMOCKA_LIBS = $(shell $(PKG_CONFIG) --libs cmocka)
