@@ -222,7 +222,12 @@ $(B)/fuzz/%: tests/fuzz/%.c $(B)/parts.a $(B)/libcpam.a
 # ---- installation ----------------------------------------------------------
 
 INSTALL := install
-CONF := conf/nginx/cpa-manager.conf conf/apache/cpa-manager-proxy-fcgi.conf
+EXAMPLES := conf/nginx/cpa-manager.conf conf/apache/cpa-manager-proxy-fcgi.conf \
+	conf/apache/cpa-manager-fcgid.conf
+# the examples in conf/ name the places of the default PREFIX
+PLACES = -e 's|/usr/local/share/cpa-manager|$(DATADIR)|g' \
+	-e 's|/usr/local/libexec/cpa-manager|$(LIBEXECDIR)|g' \
+	-e 's|/etc/cpa-manager|$(SYSCONFDIR)/cpa-manager|g'
 
 install: ## put programs, page, examples and documents under DESTDIR and PREFIX
 	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(DATADIR) $(DESTDIR)$(DOCDIR)/examples
@@ -233,7 +238,8 @@ install: ## put programs, page, examples and documents under DESTDIR and PREFIX
 	    conf/nginx/fastcgi-params.nginx $(DESTDIR)$(DATADIR)
 	tools/page-headers nginx build/management.csp >$(DESTDIR)$(DATADIR)/page-headers.nginx
 	tools/page-headers apache build/management.csp >$(DESTDIR)$(DATADIR)/page-headers.apache
-	$(INSTALL) -m 644 $(CONF) $(DESTDIR)$(DOCDIR)/examples
+	sed $(PLACES) conf/apache/site.apache >$(DESTDIR)$(DATADIR)/site.apache
+	for f in $(EXAMPLES); do sed $(PLACES) $$f >$(DESTDIR)$(DOCDIR)/examples/$${f##*/} || exit 1; done
 	$(INSTALL) -m 644 README.md LICENSE docs/*.md $(DESTDIR)$(DOCDIR)
 
 uninstall: ## remove what install put there; data and configuration stay

@@ -146,11 +146,11 @@ def test_when_the_application_is_down_the_answer_says_so(make_stack):
     os.kill(s.process.pid, signal.SIGSTOP)
     os.kill(s.pids()["application"], signal.SIGKILL)
     try:
-        conf = os.path.join(s.data, "run", "fcgi.sock")
-        os.rename(conf, conf + ".away")
+        path = os.path.realpath(os.path.join(s.data, "run", "fcgi.sock"))
+        os.rename(path, path + ".away")
         answer = s.get("/health", key=None)
         assert answer.status == 502 and answer.json["code"] == "application_unavailable"
-        os.rename(conf + ".away", conf)
+        os.rename(path + ".away", path)
     finally:
         os.kill(s.process.pid, signal.SIGCONT)
     wait_for(lambda: s.get("/health", key=None).status == 200, 20, "the application to come back")
