@@ -207,6 +207,27 @@ out:
 	return rc;
 }
 
+/* All that is opened before the first thread starts. */
+static int
+prepare(struct app *app, const struct options *o, struct err *e)
+{
+	size_t n;
+	const struct route *table = routes_all(&n);
+
+	if (routes_check(table, n, e) != 0)
+		return -1;
+	app->demo_key = getenv("CPA_MANAGER_DEMO_KEY");
+	app->io_timeout_ms = o->io_timeout_ms;
+	if ((app->listen_fd = open_listener(o, e)) < 0 || confine(e) != 0)
+		return -1;
+	if (FCGX_Init() != 0)
+		return fail(e, ERR_INTERNAL, "libfcgi does not start");
+	/* it put handlers of its own in place */
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGUSR1, SIG_IGN);
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -216,14 +237,13 @@ main(int argc, char **argv)
 	sigset_t signals;
 	struct err e = { .kind = ERR_NONE };
 	int code = parse_options(argc, argv, &o);
-	size_t n;
-	const struct route *table = routes_all(&n);
 
 	if (code >= 0)
 		return code;
 	if (o.routes)
 		return routes_print() == 0 ? 0 : 1;
-	/* before libfcgi puts handlers of its own in place */
+	code = 1;
+	/* taken by sigwait() in main alone, from the first moment on */
 	(void)sigemptyset(&signals);
 	(void)sigaddset(&signals, SIGTERM);
 	(void)sigaddset(&signals, SIGINT);
@@ -234,27 +254,20 @@ main(int argc, char **argv)
 	(void)umask(0007);
 	log_open(PROGRAM, LOG_INFO);
 	if (cfg_load(&cfg, o.data_dir, &e) != 0)
-		goto bad;
-	if (app_init(&app, &cfg, &e) != 0 || http_global_init(&e) != 0 ||
-	    routes_check(table, n, &e) != 0)
-		goto bad;
-	app.demo_key = getenv("CPA_MANAGER_DEMO_KEY");
-	app.io_timeout_ms = o.io_timeout_ms;
-	if ((app.listen_fd = open_listener(&o, &e)) < 0 || confine(&e) != 0)
-		goto bad;
-	if (FCGX_Init() != 0) {
-		fail(&e, ERR_INTERNAL, "libfcgi does not start");
-		goto bad;
-	}
-	(void)signal(SIGPIPE, SIG_IGN);
-	(void)signal(SIGUSR1, SIG_IGN);
-	if (serve(&app, &o, &signals, &e) != 0)
-		goto bad;
+		goto out;
+	if (app_init(&app, &cfg, &e) != 0)
+		goto out_cfg;
+	if (http_global_init(&e) != 0)
+		goto out_app;
+	if (prepare(&app, &o, &e) == 0 && serve(&app, &o, &signals, &e) == 0)
+		code = 0;
 	http_global_cleanup();
+out_app:
 	app_free(&app);
+out_cfg:
 	cfg_free(&cfg);
-	return 0;
-bad:
-	log_write(LOG_ERROR, "cannot start", LOG_Z("error", e.text));
-	return 1;
+out:
+	if (code != 0)
+		log_write(LOG_ERROR, "cannot start", LOG_Z("error", e.text));
+	return code;
 }

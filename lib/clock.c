@@ -1,6 +1,7 @@
 #include "clock.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
@@ -8,54 +9,84 @@
 
 #include "str.h"
 
-#define OFFSET_AGE_MS 100 /* the test clock's file is read this often */
+#define LOOK_MS 100 /* how often the file of the test hook is read */
 
-static _Atomic(int64_t (*)(void)) source;
-static atomic_int_fast64_t offset_ms, offset_read_ms;
+typedef int64_t source_fn(void);
+
+static _Atomic(source_fn *) source;
+
+static pthread_once_t hook_once = PTHREAD_ONCE_INIT;
+static const char *hook_file; /* NULL: the time of day is taken as it is */
+static _Atomic int64_t hook_offset_ms, hook_next_ms;
 
 static int64_t
 read_ns(clockid_t id)
 {
 	struct timespec t;
 
-	clock_gettime(id, &t);
+	if (clock_gettime(id, &t) != 0)
+		return 0;
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* Offset that a whole-stack test asks for, 0 outside of tests. */
-static int64_t
-test_offset_ms(void)
+/*
+ * Take the offset from the file.  One that cannot be read, or is just being
+ * written, leaves the offset alone.
+ */
+static void
+hook_read(void)
 {
-	const char *path = getenv("CPA_MANAGER_TEST_CLOCK");
-	int64_t now, v;
 	char text[32];
+	int64_t offset;
 	ssize_t n;
 	int fd;
 
-	if (path == NULL)
-		return 0;
-	now = clock_mono_ms();
-	if (now - atomic_load(&offset_read_ms) < OFFSET_AGE_MS)
-		return atomic_load(&offset_ms);
-	atomic_store(&offset_read_ms, now);
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
-		return atomic_load(&offset_ms);
+	if ((fd = open(hook_file, O_RDONLY | O_CLOEXEC)) == -1)
+		return;
 	n = read(fd, text, sizeof text);
 	close(fd);
 	if (n > 0 &&
-	    str_i64(str_trim((struct str){ text, (size_t)n }), &v) == 0)
-		atomic_store(&offset_ms, v);
-	return atomic_load(&offset_ms);
+	    str_i64(str_trim((struct str){ text, (size_t)n }), &offset) == 0)
+		atomic_store(&hook_offset_ms, offset);
+}
+
+static void
+hook_open(void)
+{
+	const char *file = getenv("CPA_MANAGER_TEST_CLOCK");
+
+	if (file == NULL || file[0] == '\0')
+		return;
+	hook_file = file;
+	atomic_store(&hook_next_ms, clock_mono_ms() + LOOK_MS);
+	hook_read();
+}
+
+static int64_t
+hook_offset(void)
+{
+	int64_t next, now;
+
+	pthread_once(&hook_once, hook_open);
+	if (hook_file == NULL)
+		return 0;
+	now = clock_mono_ms();
+	next = atomic_load(&hook_next_ms);
+	/* of several threads, the one that moves the time on looks */
+	if (now >= next &&
+	    atomic_compare_exchange_strong(&hook_next_ms, &next, now + LOOK_MS))
+		hook_read();
+	return atomic_load(&hook_offset_ms);
 }
 
 int64_t
 clock_now_ms(void)
 {
-	int64_t (*fn)(void) = atomic_load(&source);
+	source_fn *fn = atomic_load(&source);
 
 	if (fn != NULL)
 		return fn();
-	return read_ns(CLOCK_REALTIME) / 1000000 + test_offset_ms();
+	return read_ns(CLOCK_REALTIME) / 1000000 + hook_offset();
 }
 
 int64_t

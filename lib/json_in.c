@@ -1,171 +1,295 @@
+/*
+ * jansson refuses some texts that the reference's decoder takes: invalid
+ * UTF-8, lone surrogates, integers beyond int64, NUL in keys.  They are rare,
+ * so a text is parsed as it is, and only after a refusal is it gone through
+ * and, if there is something to repair, parsed once more from a copy.
+ */
 #include "json_in.h"
 
+#include <errno.h>
 #include <math.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "buf.h"
 
-/* ---- repair ---------------------------------------------------------------
- */
+_Static_assert(JSON_PARSER_MAX_DEPTH == JSON_DEPTH_MAX,
+    "jansson was built with another limit");
 
-static int
-hex4(const char *p)
+#define FFFD_BYTES "\xef\xbf\xbd"
+#define FFFD_ESCAPE "\\ufffd"
+
+struct repair {
+	struct str in;
+	size_t at;   /* next byte to look at */
+	size_t done; /* in.p[0..done) stands in out already */
+	struct buf out;
+	bool in_string, changed;
+	bool key_known, is_key; /* of the string that we are in */
+};
+
+/* Put `by` in place of the next n bytes. */
+static void
+replace(struct repair *r, size_t n, const char *by)
 {
-	unsigned char raw[2];
-
-	if (hex_decode((struct str){ p, 4 }, raw, 2) != 0)
-		return -1;
-	return raw[0] << 8 | raw[1];
+	buf_add(&r->out, r->in.p + r->done, r->at - r->done);
+	buf_z(&r->out, by);
+	r->at += n;
+	r->done = r->at;
+	r->changed = true;
 }
 
-/*
- * Look at the \u escape at i.  Returns how many bytes stand for one character
- * (6 or 12), and sets *lone when it is half of a surrogate pair.  0 when it is
- * no well-formed escape: jansson says so.
- */
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
 static size_t
-unicode_escape(struct str s, size_t i, bool *lone)
+skip_blanks(struct str s, size_t at)
 {
-	int code, low;
-
-	*lone = false;
-	if (s.n - i < 6 || (code = hex4(s.p + i + 2)) < 0)
-		return 0;
-	if (code < 0xd800 || code > 0xdfff)
-		return 6;
-	if (code < 0xdc00 && s.n - i >= 12 && s.p[i + 6] == '\\' &&
-	    s.p[i + 7] == 'u' && (low = hex4(s.p + i + 8)) >= 0xdc00 &&
-	    low <= 0xdfff)
-		return 12;
-	*lone = true;
-	return 6;
+	while (at < s.n && is_blank(s.p[at]))
+		at++;
+	return at;
 }
 
 /*
- * Position of the first byte at or after i that a repair replaces, s.n when
- * there is none.  *n: how many bytes it is.
- */
-static size_t
-next_fault(struct str s, size_t i, size_t *n)
-{
-	while (i < s.n) {
-		unsigned char c = (unsigned char)s.p[i];
-		uint32_t code;
-		size_t len;
-		bool lone;
-		int u;
-
-		if (c < 0x80 && c != '\\') {
-			i++;
-			continue;
-		}
-		if (c >= 0x80) {
-			u = utf8_next((struct str){ s.p + i, s.n - i }, &code);
-			if (u < 0) {
-				*n = 1;
-				return i;
-			}
-			i += (size_t)u;
-			continue;
-		}
-		if (s.n - i < 2 || s.p[i + 1] != 'u') {
-			i += 2;
-			continue;
-		}
-		len = unicode_escape(s, i, &lone);
-		if (lone) {
-			*n = len;
-			return i;
-		}
-		i += len == 0 ? 2 : len;
-	}
-	return s.n;
-}
-
-/*
- * Replace invalid UTF-8 and lone surrogates by U+FFFD.  Returns false when
- * memory ran out; *out is empty when nothing had to be repaired.
+ * Is the string that we are in a key, which a colon follows?  Looks ahead
+ * once a string.
  */
 static bool
-repair(struct str s, struct buf *out)
+in_key(struct repair *r)
 {
-	size_t from = 0, at, n = 0;
+	size_t at = r->at;
 
-	buf_init(out, s.n > SIZE_MAX / 4 ? SIZE_MAX - 1 : s.n * 3 + 1);
-	while ((at = next_fault(s, from, &n)) < s.n) {
-		buf_add(out, s.p + from, at - from);
-		buf_z(out, "\xef\xbf\xbd");
-		from = at + n;
-	}
-	if (from > 0)
-		buf_add(out, s.p + from, s.n - from);
-	return !out->failed;
+	if (r->key_known)
+		return r->is_key;
+	while (at < r->in.n && r->in.p[at] != '"')
+		at += r->in.p[at] == '\\' ? 2 : 1;
+	if (at < r->in.n)
+		at = skip_blanks(r->in, at + 1);
+	r->is_key = at < r->in.n && r->in.p[at] == ':';
+	r->key_known = true;
+	return r->is_key;
 }
 
-/* ---- parse ----------------------------------------------------------------
- */
+/* The code unit of an escape \uXXXX at `at`, or -1. */
+static int
+code_unit(const struct repair *r, size_t at)
+{
+	unsigned char b[2];
+
+	if (r->in.n < 6 || at > r->in.n - 6 || r->in.p[at] != '\\' ||
+	    r->in.p[at + 1] != 'u' ||
+	    hex_decode((struct str){ r->in.p + at + 2, 4 }, b, 2) != 0)
+		return -1;
+	return b[0] << 8 | b[1];
+}
+
+static void
+repair_escape(struct repair *r)
+{
+	int unit = code_unit(r, r->at), low;
+
+	if (unit < 0) {
+		/* past the next character too, unless that is looked at */
+		r->at += r->at + 1 < r->in.n && r->in.p[r->at + 1] > 0 ? 2 : 1;
+		return;
+	}
+	if (unit >= 0xd800 && unit <= 0xdbff) {
+		low = code_unit(r, r->at + 6);
+		if (low >= 0xdc00 && low <= 0xdfff) {
+			r->at += 12;
+			return;
+		}
+	}
+	if ((unit >= 0xd800 && unit <= 0xdfff) || (unit == 0 && in_key(r)))
+		replace(r, 6, FFFD_ESCAPE);
+	else
+		r->at += 6;
+}
+
+/* Make an integer that does not fit a number with a fraction. */
+static void
+repair_number(struct repair *r)
+{
+	size_t from = r->at, to;
+	bool whole = true;
+	struct str digits;
+	int64_t v;
+
+	for (to = from; to < r->in.n; to++) {
+		char c = r->in.p[to];
+
+		if (c == '.' || c == 'e' || c == 'E' || c == '+' || c == '-')
+			whole = false;
+		else if (!is_digit(c))
+			break;
+	}
+	if (from > 0 && r->in.p[from - 1] == '-')
+		from--;
+	digits = (struct str){ r->in.p + from, to - from };
+	r->at = to;
+	if (whole && str_i64(digits, &v) != 0)
+		replace(r, 0, ".0");
+}
+
+static void
+repair_all(struct repair *r)
+{
+	while (r->at < r->in.n && !r->out.failed) {
+		char c = r->in.p[r->at];
+		struct str rest = { r->in.p + r->at, r->in.n - r->at };
+		uint32_t code;
+		int n = utf8_next(rest, &code);
+
+		if (n < 0)
+			replace(r, 1, FFFD_BYTES);
+		else if (r->in_string && c == '\\')
+			repair_escape(r);
+		else if (!r->in_string && is_digit(c))
+			repair_number(r);
+		else {
+			if (c == '"') {
+				r->in_string = !r->in_string;
+				r->key_known = false;
+			}
+			r->at += (size_t)n;
+		}
+	}
+	if (r->changed)
+		buf_add(&r->out, r->in.p + r->done, r->in.n - r->done);
+}
 
 static json_t *
-load(struct str s, bool whole, json_error_t *error)
+load(struct str text, bool whole, json_error_t *je)
 {
-	size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL |
-		       (whole ? 0 : JSON_DISABLE_EOF_CHECK);
-	json_t *v = json_loadb(s.p, s.n, flags, error);
+	size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
+	json_t *v;
 
-	/*
-	 * An integer too large for 64 bits is a double for the reference.  The
-	 * flag turns every integer into one, so it is used only where one such
-	 * number occurred; the getters accept whole doubles.
-	 */
-	if (v == NULL &&
-	    json_error_code(error) == json_error_numeric_overflow &&
-	    strncmp(error->text, "too big", 7) == 0)
-		v = json_loadb(
-		    s.p, s.n, flags | JSON_DECODE_INT_AS_REAL, error);
+	if (!whole)
+		flags |= JSON_DISABLE_EOF_CHECK;
+	errno = 0;
+	v = json_loadb(text.n == 0 ? "" : text.p, text.n, flags, je);
+	/* jansson names most failures of its allocations something else */
+	if (v == NULL && (errno == ENOMEM || je->text[0] == '\0'))
+		je->text[JSON_ERROR_TEXT_LENGTH - 1] = json_error_out_of_memory;
 	return v;
+}
+
+static bool
+may_be_repaired(const json_error_t *je)
+{
+	switch (json_error_code(je)) {
+	case json_error_invalid_utf8:
+	case json_error_invalid_syntax:
+	case json_error_null_byte_in_key:
+	case json_error_numeric_overflow:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
+ * Do the bytes end inside a word, a number or an escape?  jansson takes
+ * such an end for a wrong token.
+ */
+static bool
+ends_in_token(struct str text)
+{
+	static const struct str words[] = { { "true", 4 }, { "false", 5 },
+		{ "null", 4 } };
+	size_t from = text.n;
+	struct str last;
+
+	while (from > 0 && text.p[from - 1] >= 'a' && text.p[from - 1] <= 'z')
+		from--;
+	last = (struct str){ text.p + from, text.n - from };
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (last.n > 0 && last.n < words[i].n &&
+		    str_starts(words[i], last))
+			return true;
+	for (from = text.n; from > 0; from--) {
+		char c = text.p[from - 1];
+
+		if (!is_digit(c) && strchr("+-.eE", c) == NULL)
+			break;
+	}
+	if (from < text.n && !is_digit(text.p[text.n - 1]))
+		return true;
+	/* a backslash, or \u with fewer than four digits */
+	for (from = text.n; from > 0 && text.n - from < 6; from--)
+		if (text.p[from - 1] == '\\')
+			return text.n - from == 0 || text.p[from] == 'u';
+	return false;
+}
+
+static void
+explain(struct str text, const json_error_t *je, struct err *e)
+{
+	/* what stood there is not repeated: it may be a secret */
+	int len = (int)strcspn(je->text, "'\"");
+	const char *near = strstr(je->text, " near ");
+	size_t end = je->position < 0 ? 0 : (size_t)je->position;
+
+	switch (json_error_code(je)) {
+	case json_error_out_of_memory:
+		fail(e, ERR_UNAVAILABLE, "out of memory");
+		return;
+	case json_error_stack_overflow:
+		fail(e, ERR_INPUT, "JSON nested deeper than %d levels",
+		    JSON_DEPTH_MAX);
+		return;
+	case json_error_premature_end_of_input:
+		fail(e, ERR_INPUT, "unexpected EOF");
+		return;
+	default:
+		break;
+	}
+	if (end >= text.n && ends_in_token(text)) {
+		fail(e, ERR_INPUT, "unexpected EOF");
+		return;
+	}
+	if (near != NULL)
+		len = (int)(near - je->text);
+	fail(e, ERR_INPUT, "%.*s (line %d, column %d)", len, je->text, je->line,
+	    je->column);
 }
 
 json_t *
 json_in_parse(struct str text, bool whole, struct err *e)
 {
-	struct str s = text;
-	struct buf repaired;
-	json_error_t error;
-	json_t *v = NULL;
+	struct repair r = { .in = text };
+	json_error_t je;
+	json_t *v;
 
-	if (str_trim(text).n == 0) {
+	if (skip_blanks(text, 0) == text.n) {
 		fail(e, ERR_INPUT, "EOF");
 		return NULL;
 	}
-	if (!repair(text, &repaired)) {
-		fail(e, ERR_TOO_LARGE, "out of memory");
-		goto out;
+	if ((v = load(text, whole, &je)) != NULL)
+		return v;
+	if (may_be_repaired(&je)) {
+		buf_init(&r.out, SIZE_MAX / 2);
+		repair_all(&r);
+		if (r.out.failed)
+			je.text[JSON_ERROR_TEXT_LENGTH - 1] =
+			    json_error_out_of_memory;
+		else if (r.changed)
+			v = load(text = buf_view(&r.out), whole, &je);
 	}
-	if (repaired.n > 0)
-		s = buf_view(&repaired);
-	if ((v = load(s, whole, &error)) != NULL)
-		goto out;
-	switch (json_error_code(&error)) {
-	case json_error_premature_end_of_input:
-		fail(e, ERR_INPUT, "unexpected EOF");
-		break;
-	case json_error_out_of_memory:
-		fail(e, ERR_TOO_LARGE, "out of memory");
-		break;
-	default:
-		fail(e, ERR_INPUT, "%s (line %d, column %d)", error.text,
-		    error.line, error.column);
-		break;
-	}
-out:
-	buf_free(&repaired);
+	if (v == NULL)
+		explain(text, &je, e);
+	buf_free(&r.out);
 	return v;
 }
-
-/* ---- members --------------------------------------------------------------
- */
 
 json_t *
 json_in_get(const json_t *obj, const char *key)
@@ -175,14 +299,18 @@ json_in_get(const json_t *obj, const char *key)
 		const json_t *in;
 		json_t *out;
 	} o = { .in = obj };
-	json_t *v, *found = NULL;
-	const char *name;
+	struct str wanted = str_of(key);
+	json_t *found = NULL;
+	void *it;
 
-	if (!json_is_object(obj))
-		return NULL;
-	json_object_foreach (o.out, name, v)
-		if (strcasecmp(name, key) == 0)
-			found = v;
+	for (it = json_object_iter(o.out); it != NULL;
+	     it = json_object_iter_next(o.out, it)) {
+		struct str name = { json_object_iter_key(it),
+			json_object_iter_key_len(it) };
+
+		if (str_eq_nocase(name, wanted))
+			found = json_object_iter_value(it);
+	}
 	return json_is_null(found) ? NULL : found;
 }
 

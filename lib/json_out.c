@@ -1,11 +1,9 @@
 #include "json_out.h"
 
 #include <math.h>
-#include <stdio.h>
+#include <string.h>
 
-#define FLUSH_BYTES                                              \
-	((size_t)32 * 1024) /* pending bytes that go to the sink \
-			     */
+#define FLUSH_BYTES ((size_t)32768) /* more than this goes to the sink */
 
 void
 json_out_init(struct json_out *o, struct buf *b, json_out_sink *sink, void *to)
@@ -13,196 +11,181 @@ json_out_init(struct json_out *o, struct buf *b, json_out_sink *sink, void *to)
 	*o = (struct json_out){ .sink = sink, .to = to, .pending = b };
 }
 
-/* Hand over what is pending once it is worth it, or at the end. */
 static void
-flush(struct json_out *o, size_t least)
+flush(struct json_out *o)
 {
-	if (o->pending->failed)
-		o->failed = true;
-	if (o->failed || o->sink == NULL || o->pending->n < least)
-		return;
-	if (o->pending->n > 0 &&
-	    o->sink(o->to, o->pending->p, o->pending->n) != 0)
+	struct str s = buf_view(o->pending);
+
+	if (s.n > 0 && o->sink(o->to, s.p, s.n) != 0)
 		o->failed = true;
 	buf_clear(o->pending);
 }
 
-/* What stands before a value: a comma unless it follows a key. */
 static void
-before_value(struct json_out *o)
+put(struct json_out *o, const char *p, size_t n)
 {
-	if (o->after_key) {
-		o->after_key = false;
+	if (o->failed)
+		return;
+	if (o->sink != NULL && n > FLUSH_BYTES) {
+		/* too much to be worth a copy */
+		flush(o);
+		if (!o->failed && o->sink(o->to, p, n) != 0)
+			o->failed = true;
 		return;
 	}
-	if (o->depth > 0) {
+	buf_add(o->pending, p, n);
+	if (o->pending->failed)
+		o->failed = true;
+	else if (o->sink != NULL && o->pending->n > FLUSH_BYTES)
+		flush(o);
+}
+
+/* What has to stand before a value or a key: a comma or nothing. */
+static void
+begin(struct json_out *o)
+{
+	if (o->failed)
+		return;
+	if (o->after_key)
+		o->after_key = false;
+	else if (o->depth > 0) {
 		if (o->comma[o->depth - 1])
-			buf_char(o->pending, ',');
+			put(o, ",", 1);
 		o->comma[o->depth - 1] = true;
 	}
 }
 
 static void
-open_level(struct json_out *o, char bracket)
+value(struct json_out *o, const char *p, size_t n)
 {
+	begin(o);
+	put(o, p, n);
+}
+
+static void
+open_level(struct json_out *o, const char *bracket)
+{
+	value(o, bracket, 1);
 	if (o->failed)
 		return;
 	if (o->depth == JSON_OUT_DEPTH) {
 		o->failed = true;
 		return;
 	}
-	before_value(o);
-	buf_char(o->pending, bracket);
 	o->comma[o->depth++] = false;
 }
 
 static void
-close_level(struct json_out *o, char bracket)
+close_level(struct json_out *o, const char *bracket)
 {
 	if (o->failed)
 		return;
-	if (o->depth == 0) {
+	if (o->depth == 0 || o->after_key) {
 		o->failed = true;
 		return;
 	}
 	o->depth--;
-	buf_char(o->pending, bracket);
-	flush(o, FLUSH_BYTES);
+	put(o, bracket, 1);
 }
 
 void
 json_out_object(struct json_out *o)
 {
-	open_level(o, '{');
+	open_level(o, "{");
 }
 
 void
 json_out_object_end(struct json_out *o)
 {
-	close_level(o, '}');
+	close_level(o, "}");
 }
 
 void
 json_out_array(struct json_out *o)
 {
-	open_level(o, '[');
+	open_level(o, "[");
 }
 
 void
 json_out_array_end(struct json_out *o)
 {
-	close_level(o, ']');
+	close_level(o, "]");
 }
 
 /*
- * The characters that cannot stand for themselves: control characters,
- * quote, backslash, and < > & as the reference escapes them.  Bytes from
- * 0xe2 on need a look, because of U+2028, U+2029 and invalid sequences.
+ * Bytes that are written as they are; the others are looked at one by one.
  */
 static bool
 is_plain(unsigned char c)
 {
-	return c >= ' ' && c < 0x80 && c != '"' && c != '\\' && c != '<' &&
+	return c >= 0x20 && c < 0x80 && c != '"' && c != '\\' && c != '<' &&
 	       c != '>' && c != '&';
 }
 
-static void
-escape_ascii(struct buf *b, unsigned char c)
+/* The escape of an ASCII byte that is not plain, into out; its length. */
+static size_t
+escape(unsigned char c, char out[6])
 {
-	char text[7];
+	static const char digits[] = "0123456789abcdef";
+	static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
+	const char *at = c == '\0' ? NULL : strchr(from, c);
 
-	switch (c) {
-	case '"':
-		buf_add(b, "\\\"", 2);
-		break;
-	case '\\':
-		buf_add(b, "\\\\", 2);
-		break;
-	case '\b':
-		buf_add(b, "\\b", 2);
-		break;
-	case '\f':
-		buf_add(b, "\\f", 2);
-		break;
-	case '\n':
-		buf_add(b, "\\n", 2);
-		break;
-	case '\r':
-		buf_add(b, "\\r", 2);
-		break;
-	case '\t':
-		buf_add(b, "\\t", 2);
-		break;
-	default:
-		if (snprintf(text, sizeof text, "\\u%04x", c) == 6)
-			buf_add(b, text, 6);
-		break;
+	out[0] = '\\';
+	if (at != NULL) {
+		out[1] = to[at - from];
+		return 2;
 	}
+	memcpy(out + 1, "u00", 3);
+	out[4] = digits[c >> 4];
+	out[5] = digits[c & 15];
+	return 6;
 }
 
 static void
-add_text(struct buf *b, struct str s)
+put_text(struct json_out *o, struct str s)
 {
-	size_t i = 0, from = 0;
+	size_t from = 0, i = 0; /* s.p[from..i) waits to be written as it is */
 
-	buf_char(b, '"');
 	while (i < s.n) {
 		unsigned char c = (unsigned char)s.p[i];
+		struct str rest = { s.p + i, s.n - i };
 		uint32_t code;
-		int n;
+		char out[6];
+		size_t len;
+		int n = 1;
 
 		if (is_plain(c)) {
 			i++;
 			continue;
 		}
-		if (c < 0x80) {
-			buf_add(b, s.p + from, i - from);
-			escape_ascii(b, c);
-			from = ++i;
-			continue;
-		}
-		n = utf8_next((struct str){ s.p + i, s.n - i }, &code);
-		if (n > 0 && code != 0x2028 && code != 0x2029) {
+		if (c < 0x80)
+			len = escape(c, out);
+		else if ((n = utf8_next(rest, &code)) < 0) {
+			n = 1;
+			memcpy(out, "\\ufffd", len = 6);
+		} else if (code == 0x2028 || code == 0x2029) {
+			memcpy(out, code == 0x2028 ? "\\u2028" : "\\u2029",
+			    len = 6);
+		} else {
 			i += (size_t)n;
 			continue;
 		}
-		buf_add(b, s.p + from, i - from);
-		buf_z(b, n < 0          ? "\\ufffd" :
-			 code == 0x2028 ? "\\u2028" :
-					  "\\u2029");
-		i += n < 0 ? 1 : (size_t)n;
+		put(o, s.p + from, i - from);
+		put(o, out, len);
+		i += (size_t)n;
 		from = i;
 	}
-	if (i > from)
-		buf_add(b, s.p + from, i - from);
-	buf_char(b, '"');
-}
-
-void
-json_out_key_str(struct json_out *o, struct str key)
-{
-	if (o->failed)
-		return;
-	before_value(o);
-	add_text(o->pending, key);
-	buf_char(o->pending, ':');
-	o->after_key = true;
-}
-
-void
-json_out_key(struct json_out *o, const char *key)
-{
-	json_out_key_str(o, str_of(key));
+	put(o, s.p + from, s.n - from);
 }
 
 void
 json_out_str(struct json_out *o, struct str s)
 {
-	if (o->failed)
-		return;
-	before_value(o);
-	add_text(o->pending, s);
-	flush(o, FLUSH_BYTES);
+	begin(o);
+	put(o, "\"", 1);
+	if (s.n > 0)
+		put_text(o, s);
+	put(o, "\"", 1);
 }
 
 void
@@ -215,69 +198,69 @@ json_out_z(struct json_out *o, const char *z)
 }
 
 void
+json_out_key_str(struct json_out *o, struct str key)
+{
+	json_out_str(o, key);
+	put(o, ":", 1);
+	o->after_key = true;
+}
+
+void
+json_out_key(struct json_out *o, const char *key)
+{
+	json_out_key_str(o, str_of(key));
+}
+
+void
 json_out_int(struct json_out *o, int64_t v)
 {
-	char text[24], *p = text + sizeof text;
-	uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+	char text[20], *p = text + sizeof text;
+	uint64_t rest = v < 0 ? -(uint64_t)v : (uint64_t)v;
 
-	if (o->failed)
-		return;
-	do
-		*--p = (char)('0' + u % 10);
-	while ((u /= 10) > 0);
+	do {
+		*--p = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest > 0);
 	if (v < 0)
 		*--p = '-';
-	before_value(o);
-	buf_add(o->pending, p, (size_t)(text + sizeof text - p));
+	value(o, p, (size_t)(text + sizeof text - p));
 }
 
 void
 json_out_double(struct json_out *o, double v)
 {
+	const double exact = 9007199254740992.0; /* 2^53 */
 	char text[32];
 
-	if (o->failed)
-		return;
 	if (!isfinite(v)) {
 		json_out_null(o);
 		return;
 	}
-	/* most doubles of an answer are whole numbers: 2^53 is exact */
-	if (v == floor(v) && fabs(v) < 9007199254740992.0 &&
+	/* most figures are whole; of those only -0 has a text of its own */
+	if (v > -exact && v < exact && v == (double)(int64_t)v &&
 	    (v != 0 || !signbit(v))) {
 		json_out_int(o, (int64_t)v);
 		return;
 	}
-	before_value(o);
-	buf_add(o->pending, text, double_text(v, text));
+	value(o, text, double_text(v, text));
 }
 
 void
 json_out_bool(struct json_out *o, bool v)
 {
-	if (o->failed)
-		return;
-	before_value(o);
-	buf_z(o->pending, v ? "true" : "false");
+	value(o, v ? "true" : "false", v ? 4 : 5);
 }
 
 void
 json_out_null(struct json_out *o)
 {
-	if (o->failed)
-		return;
-	before_value(o);
-	buf_add(o->pending, "null", 4);
+	value(o, "null", 4);
 }
 
 void
 json_out_raw(struct json_out *o, struct str json)
 {
-	if (o->failed)
-		return;
-	before_value(o);
-	buf_str(o->pending, json);
-	flush(o, FLUSH_BYTES);
+	value(o, json.p, json.n);
 }
 
 void
@@ -334,8 +317,8 @@ json_out_done(struct json_out *o)
 {
 	if (o->depth != 0 || o->after_key)
 		o->failed = true;
-	if (!o->failed)
-		buf_char(o->pending, '\n');
-	flush(o, 0);
+	put(o, "\n", 1);
+	if (!o->failed && o->sink != NULL)
+		flush(o);
 	return o->failed ? -1 : 0;
 }

@@ -8,131 +8,118 @@ is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-static size_t
-skip_blank(struct str all, size_t i)
+void
+json_split_init(struct json_split *s)
 {
-	while (i < all.n && is_blank(all.p[i]))
-		i++;
-	return i;
+	*s = (struct json_split){ 0 };
 }
 
-/* Position of the quote that ends the string whose text begins at i. */
-static size_t
-string_end(struct str all, size_t i)
+/* Before the first element: blanks, then the bracket or null. */
+static enum json_split_result
+start(struct json_split *s, struct str all)
 {
-	while (i < all.n) {
-		const char *quote = memchr(all.p + i, '"', all.n - i);
-		size_t at, back = 0;
+	struct str rest, null = STR("null");
 
-		if (quote == NULL)
-			return all.n;
-		at = (size_t)(quote - all.p);
-		while (at - back > i && all.p[at - back - 1] == '\\')
-			back++;
-		if (back % 2 == 0)
-			return at;
-		i = at + 1;
+	while (s->pos < all.n && is_blank(all.p[s->pos]))
+		s->pos++;
+	rest = (struct str){ all.p + s->pos, all.n - s->pos };
+	if (rest.n == 0)
+		return JSON_SPLIT_MORE;
+	if (rest.p[0] == '[') {
+		s->started = true;
+		s->pos++;
+		return JSON_SPLIT_ELEMENT;
 	}
-	return all.n;
+	if (str_starts(rest, null)) {
+		s->started = s->ended = true;
+		s->pos += null.n;
+		return JSON_SPLIT_END;
+	}
+	return str_starts(null, rest) ? JSON_SPLIT_MORE : JSON_SPLIT_BAD;
 }
 
 /*
- * Position after the element that begins at i: the comma or the bracket that
- * ends it, or all.n when it is not complete.
+ * Go on to the comma or bracket that ends the element, and stand on it.
+ * Returns false when the bytes end before.
  */
-static size_t
-element_end(struct str all, size_t i)
+static bool
+find_end(struct json_split *s, struct str all)
 {
-	size_t depth = 0;
+	for (; s->pos + s->scan < all.n; s->scan++) {
+		char c = all.p[s->pos + s->scan];
 
-	for (; i < all.n; i++) {
-		switch (all.p[i]) {
+		if (s->in_string) {
+			if (s->escaped)
+				s->escaped = false;
+			else if (c == '\\')
+				s->escaped = true;
+			else if (c == '"')
+				s->in_string = false;
+			continue;
+		}
+		switch (c) {
 		case '"':
-			i = string_end(all, i + 1);
-			if (i >= all.n)
-				return all.n;
+			s->in_string = true;
 			break;
 		case '[':
 		case '{':
-			depth++;
+			s->depth++;
 			break;
 		case ']':
-			if (depth == 0)
-				return i;
-			depth--;
+			if (s->depth == 0)
+				return true;
+			s->depth--;
 			break;
 		case '}':
-			/* one too many belongs to a broken element */
-			if (depth > 0)
-				depth--;
+			/* one too many belongs to a bad element */
+			if (s->depth > 0)
+				s->depth--;
 			break;
 		case ',':
-			if (depth == 0)
-				return i;
+			if (s->depth == 0)
+				return true;
 			break;
 		default:
 			break;
 		}
 	}
-	return all.n;
+	return false;
 }
 
-void
-json_split_init(struct json_split *s)
+static struct str
+trim(struct str s)
 {
-	*s = (struct json_split){ .pos = 0 };
-}
-
-/* The opening bracket, or null for an empty queue. */
-static enum json_split_result
-start(struct json_split *s, struct str all)
-{
-	size_t i = skip_blank(all, 0), n = all.n - i;
-
-	if (n == 0)
-		return JSON_SPLIT_MORE;
-	if (all.p[i] == '[') {
-		s->started = true;
-		s->pos = i + 1;
-		return JSON_SPLIT_ELEMENT;
+	while (s.n > 0 && is_blank(s.p[0])) {
+		s.p++;
+		s.n--;
 	}
-	if (memcmp(all.p + i, "null", n < 4 ? n : 4) != 0)
-		return JSON_SPLIT_BAD;
-	if (n < 4)
-		return JSON_SPLIT_MORE;
-	s->started = s->ended = true;
-	s->pos = i + 4;
-	return JSON_SPLIT_END;
+	while (s.n > 0 && is_blank(s.p[s.n - 1]))
+		s.n--;
+	return s;
 }
 
 enum json_split_result
 json_split_next(struct json_split *s, struct str all, struct str *element)
 {
 	enum json_split_result r;
-	size_t from, end;
 
 	*element = (struct str){ NULL, 0 };
-	if (s->ended)
-		return JSON_SPLIT_END;
 	if (!s->started && (r = start(s, all)) != JSON_SPLIT_ELEMENT)
 		return r;
-	for (;;) {
-		from = skip_blank(all, s->pos);
-		if (from == all.n)
+	while (!s->ended) {
+		struct str e;
+
+		if (!find_end(s, all))
 			return JSON_SPLIT_MORE;
-		end = element_end(all, from);
-		if (end == all.n)
-			return JSON_SPLIT_MORE;
-		s->pos = end + 1;
-		s->ended = all.p[end] == ']';
-		if (end > from)
-			break;
-		/* nothing between two commas, or an empty array */
-		if (s->ended)
-			return JSON_SPLIT_END;
+		e = (struct str){ all.p + s->pos, s->scan };
+		s->ended = all.p[s->pos + s->scan] == ']';
+		s->pos += s->scan + 1;
+		s->scan = 0;
+		e = trim(e);
+		if (e.n > 0) {
+			*element = e;
+			return JSON_SPLIT_ELEMENT;
+		}
 	}
-	while (end > from && is_blank(all.p[end - 1]))
-		end--;
-	*element = (struct str){ all.p + from, end - from };
-	return JSON_SPLIT_ELEMENT;
+	return JSON_SPLIT_END;
 }

@@ -1,4 +1,5 @@
 // The frame around every page, and which page it is.
+import { effect } from "@preact/signals";
 import type { ComponentType } from "preact";
 import { language, languages, setLanguage, t, type Language, type Text } from "./i18n";
 import { zone } from "./lib/format";
@@ -65,6 +66,11 @@ function Choices() {
   );
 }
 
+effect(() => {
+  const name = phase.value === "out" ? "loginTitle" : (pages[here()]?.title ?? "overview");
+  document.title = `${t(needsSetup.value ? "setupTitle" : name)} · ${t("appName")}${isDemo.value ? ` (${t("demo")})` : ""}`;
+});
+
 function skip(e: Event): void {
   // The address belongs to the router: "#main" would be a page.
   e.preventDefault();
@@ -84,13 +90,13 @@ function Header() {
           <i />
         </span>
         <span class="name">{t("appName")}</span>
-        {isDemo.value && (
-          <span class="badge wait" title={t("demoNote")}>
-            {t("demo")}
-            <span class="hidden">: {t("demoNote")}</span>
-          </span>
-        )}
       </div>
+      {isDemo.value && (
+        <span class="badge wait demo" title={t("demoNote")}>
+          {t("demo")}
+          <span class="hidden">: {t("demoNote")}</span>
+        </span>
+      )}
       {phase.value === "in" && !needsSetup.value && <Navigation />}
       <Choices />
     </header>

@@ -100,7 +100,7 @@ class Stack:
 
 # sanitizer builds have programs of their own, but the page is built once
 BUILD_WITH_PAGE = BUILD
-if not os.path.exists(os.path.join(BUILD, "management.html")):
+if os.path.realpath(BUILD) != os.path.join(ROOT, "build") and not os.path.exists(os.path.join(BUILD, "management.html")):
     for name in ("management.html", "management.html.gz", "management.html.br", "management.csp"):
         os.symlink(os.path.join(ROOT, "build", name), os.path.join(BUILD, name))
 

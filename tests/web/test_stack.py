@@ -161,7 +161,8 @@ def test_the_daemon_down_is_said_with_what_to_do(make_stack):
     os.kill(s.process.pid, signal.SIGSTOP)
     try:
         os.kill(s.pids()["collectord"], signal.SIGKILL)
-        wait_for(lambda: s.get("/status").json["collector"]["collector"] == "stopped", 10)
+        wait_for(lambda: not s.get("/status").json["collector"]["x_alive"], 10, "its lock to be free")
+        assert s.get("/status").json["collector"]["collector"] == "stopped"
         assert "start it" in s.get("/status").json["collector"]["x_hint"]
     finally:
         os.kill(s.process.pid, signal.SIGCONT)

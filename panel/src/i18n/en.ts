@@ -132,7 +132,7 @@ export const en = {
   gaps: "Gaps",
   gapsHelp: "Stretches in which events may be missing, because the collector did not run or was cut off.",
   lastGap: "last {0}",
-  spool: "Waiting to be stored",
+  spool: "Not yet stored",
   database: "Database",
   cpa: "CPA",
   transport: "Received by",

@@ -131,7 +131,7 @@ export const zh = translation({
   gaps: "缺口",
   gapsHelp: "因采集器未运行或中断而可能缺少事件的时段。",
   lastGap: "最近一次 {0}",
-  spool: "等待入库",
+  spool: "尚未入库",
   database: "数据库",
   cpa: "CPA",
   transport: "接收方式",

@@ -1,10 +1,11 @@
 // Numbers and times for people, in the language of the page.
 import { computed } from "@preact/signals";
-import { locale, t } from "../i18n";
+import { language, locale, t } from "../i18n";
 
 // Making a formatter costs a hundred times more than using it.
 const numbers = computed(() => new Intl.NumberFormat(locale()));
-const compact = computed(() => new Intl.NumberFormat(locale(), { notation: "compact", maximumFractionDigits: 1 }));
+// British "m" for a million reads like a milli: English is American here.
+const compact = computed(() => new Intl.NumberFormat(language.value === "en" ? "en-US" : locale(), { notation: "compact", maximumFractionDigits: 1 }));
 const percents = computed(() => new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 1 }));
 const clocks = computed(
   () => new Intl.DateTimeFormat(locale(), { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }),
@@ -33,6 +34,11 @@ export function count(n: number): string {
 /** 12,345,678 -> 12.3M: where the size matters and not the digit. */
 export function short(n: number): string {
   return compact.value.format(n);
+}
+
+/** Every digit as long as they fit into a column of a table. */
+export function figure(n: number): string {
+  return n < 1_000_000 ? count(n) : short(n);
 }
 
 /** part of whole; nothing of nothing is no percentage. */

@@ -12,16 +12,23 @@ phone.addEventListener("change", (e) => {
   isNarrow.value = e.matches;
 });
 
-/** The width of an element in CSS pixels, kept up to date. */
-export function useWidth<T extends HTMLElement>(firstPx: number): [RefObject<T | null>, number] {
+export interface Size {
+  width: number;
+  height: number;
+}
+
+/** The size of an element's inside in CSS pixels, kept up to date. */
+export function useSize<T extends HTMLElement>(first: Size): [RefObject<T | null>, Size] {
   const ref = useRef<T | null>(null);
-  const [width, setWidth] = useState(firstPx);
+  const [size, setSize] = useState(first);
   useEffect(() => {
     const element = ref.current;
     if (element === null) return;
-    const observer = new ResizeObserver(() => setWidth(element.clientWidth || firstPx));
+    const observer = new ResizeObserver(() => {
+      if (element.clientWidth > 0) setSize({ width: element.clientWidth, height: element.clientHeight });
+    });
     observer.observe(element);
     return () => observer.disconnect();
   }, []);
-  return [ref, width];
+  return [ref, size];
 }

@@ -1,4 +1,5 @@
 // Is anything being collected, and what to do when not.
+import type { ComponentChildren } from "preact";
 import type { CollectorState, CollectorStatus, Status } from "../../api";
 import { language, t, type Text } from "../../i18n";
 import { ago, bytes, clock, count, dateTime } from "../../lib/format";
@@ -62,47 +63,47 @@ function Trouble({ s }: { s: Status }) {
   );
 }
 
+function Fact({ name, help, children }: { name: Text; help?: Text; children: ComponentChildren }) {
+  return (
+    <div {...(help !== undefined && { title: t(help) })}>
+      <dt>{t(name)}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+function Moment({ ms, nowMs }: { ms: number; nowMs: number }) {
+  return <span {...(ms > 0 && { title: dateTime(ms) })}>{ago(ms, nowMs)}</span>;
+}
+
 function Facts({ s, nowMs }: { s: Status; nowMs: number }) {
   const c = s.collector;
-  const spool = c.x_spoolBytes ?? 0;
   const transport = transports[c.transport];
-  const moment = (ms: number) => (
-    <span {...(ms > 0 && { title: dateTime(ms) })}>{ago(ms, nowMs)}</span>
-  );
   return (
     <dl class="pairs">
-      <dt>{t("lastReceived")}</dt>
-      <dd>{moment(s.lastConsumedAt)}</dd>
-      <dt>{t("lastStored")}</dt>
-      <dd>{moment(s.lastInsertedAt)}</dd>
-      <dt>{t("stored")}</dt>
-      <dd>{count(s.eventCount)}</dd>
-      <dt>{t("spool")}</dt>
-      <dd>{bytes(spool)}</dd>
-      <dt title={t("gapsHelp")}>{t("gaps")}</dt>
-      <dd>
+      <Fact name="lastReceived">
+        <Moment ms={s.lastConsumedAt} nowMs={nowMs} />
+      </Fact>
+      <Fact name="lastStored">
+        <Moment ms={s.lastInsertedAt} nowMs={nowMs} />
+      </Fact>
+      <Fact name="stored">{count(s.eventCount)}</Fact>
+      <Fact name="spool">{bytes(c.x_spoolBytes ?? 0)}</Fact>
+      <Fact name="gaps" help="gapsHelp">
         {count(s.gaps)}
         {s.gaps > 0 && s.lastGapAt !== undefined && <small> · {t("lastGap", ago(s.lastGapAt, nowMs))}</small>}
-      </dd>
-      <dt title={t("deadLettersHelp")}>{t("deadLetters")}</dt>
-      <dd>{count(s.deadLetters)}</dd>
-      <dt>{t("database")}</dt>
-      <dd>{bytes(s.database.totalBytes)}</dd>
-      {transport !== undefined && (
-        <>
-          <dt>{t("transport")}</dt>
-          <dd>{t(transport)}</dd>
-        </>
-      )}
+      </Fact>
+      <Fact name="deadLetters" help="deadLettersHelp">
+        {count(s.deadLetters)}
+      </Fact>
+      <Fact name="database">{bytes(s.database.totalBytes)}</Fact>
+      {transport !== undefined && <Fact name="transport">{t(transport)}</Fact>}
       {c.upstream !== "" && (
-        <>
-          <dt>{t("cpa")}</dt>
-          <dd>
-            <a class="mono" href={href("/connection")}>
-              {c.upstream}
-            </a>
-          </dd>
-        </>
+        <Fact name="cpa">
+          <a class="mono" href={href("/connection")}>
+            {c.upstream}
+          </a>
+        </Fact>
       )}
     </dl>
   );
@@ -111,7 +112,7 @@ function Facts({ s, nowMs }: { s: Status; nowMs: number }) {
 export function CollectorCard({ s, nowMs }: { s: Status | null; nowMs: number }) {
   const state = s === null ? undefined : states[s.collector.collector];
   return (
-    <section class="card side" aria-labelledby="collector" aria-busy={s === null}>
+    <section class={`card side ${state?.look === "bad" ? "urgent" : ""}`} aria-labelledby="collector" aria-busy={s === null}>
       <div class="head">
         <h2 id="collector">{t("collector")}</h2>
         {state !== undefined && (

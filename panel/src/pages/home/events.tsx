@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import type { Overview, UsageEvent } from "../../api";
 import { t } from "../../i18n";
-import { count, dateTime, duration, short, shortTime } from "../../lib/format";
+import { count, dateTime, duration, figure, shortTime } from "../../lib/format";
 import { isNarrow } from "../../lib/media";
 import { Icon } from "../../parts/icon";
 
@@ -16,6 +16,11 @@ interface RowProps {
 function keyName(e: UsageEvent): string {
   if (e.apiKeyAlias !== "") return e.apiKeyAlias;
   return e.apiKeyHash === "" ? t("noKey") : e.apiKeyHash.slice(0, 8);
+}
+
+/** "POST /v1/messages" -> "/v1/messages": nearly all of them are POST. */
+function pathOf(endpoint: string): string {
+  return endpoint.replace(/^POST /, "");
 }
 
 function When({ e, nowMs }: { e: UsageEvent; nowMs: number }) {
@@ -90,19 +95,19 @@ function Row(p: RowProps) {
           <Key e={e} />
         </td>
         <td class="cut mono" title={e.endpoint}>
-          {e.endpoint}
+          {pathOf(e.endpoint)}
         </td>
         <td class="number" title={count(e.inputTokens)}>
-          {short(e.inputTokens)}
+          {figure(e.inputTokens)}
         </td>
         <td class="number faint" title={count(e.cachedTokens)}>
-          {short(e.cachedTokens)}
+          {figure(e.cachedTokens)}
         </td>
         <td class="number" title={count(e.outputTokens)}>
-          {short(e.outputTokens)}
+          {figure(e.outputTokens)}
         </td>
         <td class="number faint" title={count(e.reasoningTokens)}>
-          {short(e.reasoningTokens)}
+          {figure(e.reasoningTokens)}
         </td>
         <td class="number">
           <Taken e={e} />
@@ -140,16 +145,16 @@ function Card(p: RowProps) {
         <span>{e.account === "" ? e.provider : e.account}</span>
         <Key e={e} />
       </div>
-      <div class="line quiet mono">{e.endpoint}</div>
+      <div class="line quiet mono">{pathOf(e.endpoint)}</div>
       <dl class="tokens">
         <dt>{t("input")}</dt>
-        <dd>{short(e.inputTokens)}</dd>
+        <dd>{figure(e.inputTokens)}</dd>
         <dt>{t("tokensCached")}</dt>
-        <dd>{short(e.cachedTokens)}</dd>
+        <dd>{figure(e.cachedTokens)}</dd>
         <dt>{t("output")}</dt>
-        <dd>{short(e.outputTokens)}</dd>
+        <dd>{figure(e.outputTokens)}</dd>
         <dt>{t("tokensReasoning")}</dt>
-        <dd>{short(e.reasoningTokens)}</dd>
+        <dd>{figure(e.reasoningTokens)}</dd>
       </dl>
       {p.open && <Failure e={e} />}
     </li>

@@ -2,10 +2,9 @@
 import type { Hour, Overview } from "../../api";
 import { t } from "../../i18n";
 import { count, dateTime, minute } from "../../lib/format";
-import { useWidth } from "../../lib/media";
+import { useSize, type Size } from "../../lib/media";
 import { route, setParam } from "../../lib/router";
 
-const HEIGHT = 224;
 const LEFT = 46;
 const BOTTOM = 22;
 const TOP = 10;
@@ -32,14 +31,14 @@ function summary(hours: readonly Hour[]): string {
   );
 }
 
-function Bars({ hours, width }: { hours: readonly Hour[]; width: number }) {
+function Bars({ hours, width, height }: { hours: readonly Hour[] } & Size) {
   const top = niceMaximum(Math.max(...hours.map((h) => h.requests)));
   const slot = (width - LEFT) / Math.max(1, hours.length);
   const bar = Math.max(2, Math.min(slot * 0.72, 34));
   const every = Math.max(1, Math.ceil(LABEL_PX / slot));
-  const y = (n: number): number => TOP + (HEIGHT - TOP - BOTTOM) * (1 - n / top);
+  const y = (n: number): number => TOP + (height - TOP - BOTTOM) * (1 - n / top);
   return (
-    <svg class="chart" width={width} height={HEIGHT} role="img" aria-label={summary(hours)}>
+    <svg class="chart" width={width} height={height} role="img" aria-label={summary(hours)}>
       {[0, 0.5, 1].map((part) => (
         <g key={part}>
           <line x1={LEFT} x2={width} y1={y(top * part)} y2={y(top * part)} />
@@ -60,7 +59,7 @@ function Bars({ hours, width }: { hours: readonly Hour[]; width: number }) {
             <rect class="good" x={x + (slot - bar) / 2} y={y(good)} width={bar} height={y(0) - y(good)} />
             <rect class="bad" x={x + (slot - bar) / 2} y={y(h.requests)} width={bar} height={y(good) - y(h.requests)} />
             {(hours.length - 1 - i) % every === 0 && (
-              <text x={Math.min(x + slot / 2, width - 18)} y={HEIGHT - 5} class="middle">
+              <text x={Math.min(x + slot / 2, width - 18)} y={height - 5} class="middle">
                 {minute(h.startMs)}
               </text>
             )}
@@ -72,10 +71,10 @@ function Bars({ hours, width }: { hours: readonly Hour[]; width: number }) {
 }
 
 function Chart({ hours }: { hours: readonly Hour[] }) {
-  const [ref, width] = useWidth<HTMLDivElement>(720);
+  const [ref, size] = useSize<HTMLDivElement>({ width: 720, height: 220 });
   return (
     <div ref={ref} class="plot">
-      {hours.length > 0 && <Bars hours={hours} width={width} />}
+      {hours.length > 0 && <Bars hours={hours} {...size} />}
     </div>
   );
 }

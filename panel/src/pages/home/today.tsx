@@ -1,6 +1,6 @@
 // Today's sums, in one row.
 import type { Overview } from "../../api";
-import { t } from "../../i18n";
+import { t, type Text } from "../../i18n";
 import { clock, count, duration, percent, short } from "../../lib/format";
 
 interface FigureProps {
@@ -24,6 +24,7 @@ function Figure({ label, value, exact, note, bad = false }: FigureProps) {
 
 export function TodayCard({ o }: { o: Overview | null }) {
   const d = o?.today;
+  const share = (name: Text, part: number, whole: number): string => (whole === 0 ? " " : t(name, percent(part, whole)));
   const many = (n: number | undefined): { value: string; exact?: string } =>
     n === undefined ? { value: t("noneYet") } : { value: short(n), exact: count(n) };
   return (
@@ -37,20 +38,20 @@ export function TodayCard({ o }: { o: Overview | null }) {
         <Figure
           label={t("failures")}
           value={d === undefined ? t("noneYet") : count(d.failures)}
-          note={d === undefined ? " " : t("failureRate", percent(d.failures, d.requests))}
+          note={share("failureRate", d?.failures ?? 0, d?.requests ?? 0)}
           bad={d !== undefined && d.failures > 0}
         />
         <Figure label={t("tokensIn")} {...many(d?.inputTokens)} />
         <Figure
           label={t("tokensCached")}
           {...many(d?.cachedTokens)}
-          note={d === undefined ? " " : t("shareOfInput", percent(d.cachedTokens, d.inputTokens))}
+          note={share("shareOfInput", d?.cachedTokens ?? 0, d?.inputTokens ?? 0)}
         />
         <Figure label={t("tokensOut")} {...many(d?.outputTokens)} />
         <Figure
           label={t("tokensReasoning")}
           {...many(d?.reasoningTokens)}
-          note={d === undefined ? " " : t("shareOfOutput", percent(d.reasoningTokens, d.outputTokens))}
+          note={share("shareOfOutput", d?.reasoningTokens ?? 0, d?.outputTokens ?? 0)}
         />
         <Figure
           label={t("averageLatency")}
