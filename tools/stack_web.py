@@ -171,9 +171,9 @@ http {{
             user = f"User #{workers.pw_uid}\nGroup #{workers.pw_gid}\n"
         load = "".join(
             f"LoadModule {name}_module {APACHE_MODULES}/mod_{name}.so\n"
-            for name in ("mpm_event", "authz_core", "env", "headers", "mime",
-                         "proxy", "proxy_fcgi", "reqtimeout", "rewrite",
-                         "setenvif"))
+            for name in ("mpm_event", "authz_core", "env",
+                         "headers", "mime", "proxy", "proxy_fcgi",
+                         "reqtimeout", "rewrite", "setenvif"))
         self.write("mime.types", "")
         self.write("apache2.conf", f"""{load}{user}ServerRoot {self.shared}
 ServerName localhost
