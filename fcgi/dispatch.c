@@ -100,12 +100,13 @@ log_request(
     const struct request *rq, const struct response *rs, int64_t took_ns)
 {
 	struct str path = rq->path.n > 0 ? rq->path : rq->target;
+	int64_t took_us = took_ns / 1000; /* as exact as anybody reads it */
 
 	if (path.n > 512)
 		path.n = 512;
 	log_write(LOG_INFO, "request", LOG_STR("method", rq->method_text),
 	    LOG_STR("path", path), LOG_INT("status", rs->status),
-	    LOG_DBL("ms", (double)(took_ns / 1000) / 1000),
+	    LOG_DBL("ms", (double)took_us / 1000),
 	    LOG_INT("bytes", rs->sent_bytes), LOG_STR("remote", rq->remote),
 	    LOG_Z("id", rq->id));
 }

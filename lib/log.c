@@ -74,7 +74,7 @@ put(struct line *l, const char *p, size_t n)
 		l->cut = true;
 		return;
 	}
-	memcpy(l->p + l->n, p, n);
+	memcpy(l->p + l->n, p, n); // cppcheck-suppress uninitvar ; p is filled here
 	l->n += n;
 }
 

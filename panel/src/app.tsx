@@ -106,6 +106,7 @@ function Header() {
 function Offline() {
   return (
     <section class="narrow">
+      <h1 class="hidden">{t("appName")}</h1>
       {trouble.value !== null && <Problem error={trouble.value} calm />}
       <button type="button" onClick={() => void begin()}>
         {t("retry")}
@@ -117,9 +118,10 @@ function Offline() {
 function Body() {
   if (phase.value === "starting")
     return (
-      <p class="narrow quiet" role="status">
+      <div class="narrow quiet" role="status">
+        <h1 class="hidden">{t("appName")}</h1>
         {t("loading")}
-      </p>
+      </div>
     );
   if (phase.value === "offline") return <Offline />;
   if (needsSetup.value) return <SetupPage />;

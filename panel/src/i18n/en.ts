@@ -113,7 +113,7 @@ export const en = {
   result: "Result",
   ok: "OK",
   failure: "Failed",
-  failureDetail: "Failed with {0}: details",
+  failureDetail: "{0}: details of the failure",
   noDetail: "CPA gave no details.",
   noKey: "no key",
   noAccount: "–",

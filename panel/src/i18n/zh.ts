@@ -112,7 +112,7 @@ export const zh = translation({
   result: "结果",
   ok: "成功",
   failure: "失败",
-  failureDetail: "失败（{0}）：详情",
+  failureDetail: "{0} 失败详情",
   noDetail: "CPA 没有给出详情。",
   noKey: "无密钥",
   noAccount: "–",

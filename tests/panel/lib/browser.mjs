@@ -33,6 +33,7 @@ export async function openPage(browser, { url, key, lang = "en-GB", dark = false
   });
   if (key !== undefined) await context.addInitScript((k) => sessionStorage.setItem("cpam.key", k), key);
   const page = await context.newPage();
+  page.setDefaultTimeout(10_000);
   const complaints = [];
   page.on("console", (m) => {
     if (m.type() === "error") complaints.push(m.text());

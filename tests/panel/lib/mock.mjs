@@ -30,6 +30,7 @@ function answer(scene, request, body) {
     return json(429, { code: "login_throttled", error: "too many wrong admin keys" }, { "Retry-After": scene.throttledS });
   if (request.headers.authorization !== `Bearer ${scene.adminKey}`) return denied();
   if (scene.broken !== undefined) return scene.broken;
+  if (scene.instead?.[route] !== undefined) return scene.instead[route];
   if (route === "GET /status") return json(200, scene.status);
   if (route === "GET /v0/management/overview") return json(200, scene.overview);
   if (route === "GET /usage-service/config") return json(200, scene.config);
@@ -40,14 +41,16 @@ function answer(scene, request, body) {
 /**
  * Start on a free port.  scene: what is answered (lib/scenes.mjs); the test
  * may change it at any time.  asked: every request so far, "METHOD path".
+ * hold: called with a path, may return a promise that the answer waits for.
  */
 export async function startMock(scene) {
-  const mock = { scene, asked: [], strangers: [] };
+  const mock = { scene, asked: [], hold: undefined };
   const server = createServer((request, response) => {
     const chunks = [];
     request.on("data", (chunk) => chunks.push(chunk));
-    request.on("end", () => {
+    request.on("end", async () => {
       mock.asked.push(`${request.method} ${request.url}`);
+      await mock.hold?.(request.url);
       const a = answer(mock.scene, request, Buffer.concat(chunks).toString("utf8"));
       response.writeHead(a.status, { "Content-Type": "application/json", "Cache-Control": "no-cache", ...a.headers });
       response.end(a.body);

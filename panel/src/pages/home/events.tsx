@@ -217,7 +217,7 @@ export function EventsCard({ o }: { o: Overview | null }) {
           ))}
         </ul>
       ) : (
-        <div class="scroll" tabIndex={0} role="region" aria-labelledby="newest">
+        <div class="scroll" tabIndex={0} role="group" aria-labelledby="newest">
           <table class="events">
             <Head />
             <tbody>

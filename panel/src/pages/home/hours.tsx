@@ -81,7 +81,7 @@ function Chart({ hours }: { hours: readonly Hour[] }) {
 
 function Table({ hours }: { hours: readonly Hour[] }) {
   return (
-    <div class="scroll plot" tabIndex={0} role="region" aria-labelledby="hours">
+    <div class="scroll plot" tabIndex={0} role="group" aria-labelledby="hours">
       <table>
         <thead>
           <tr>

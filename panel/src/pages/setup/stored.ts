@@ -41,6 +41,7 @@ export function useStoredConnection(): Stored | null {
 /** An http or https address, whose scheme may be left out. */
 export function usableUrl(text: string): boolean {
   const trimmed = text.trim();
+  if (/\s/.test(trimmed)) return false;
   try {
     const url = new URL(/^[a-z][a-z0-9+.-]*:\/\//i.test(trimmed) ? trimmed : `http://${trimmed}`);
     return (url.protocol === "http:" || url.protocol === "https:") && url.hostname !== "";
