@@ -34,6 +34,7 @@ CTL_OBJ := $(CTL_SRC:%.c=$(O)/%.o)
 PART_OBJ := $(filter-out %/main.o,$(FCGI_OBJ) $(COLLECTORD_OBJ) $(CTL_OBJ))
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/unit/%)
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(B)/fuzz/%)
+BENCH_BIN := $(patsubst tests/bench/%.c,$(B)/bench/%,$(sort $(wildcard tests/bench/b_*.c)))
 PROGRAMS := $(B)/cpa-manager.fcgi $(B)/collectord $(B)/cpactl
 
 # ---- flags ---------------------------------------------------------------
@@ -205,6 +206,14 @@ $(B)/unit/%: tests/unit/%.c $(B)/parts.a $(B)/libcpam.a
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d -Itests/lib $(ALL_LDFLAGS) -o $@ $< \
 	    $(B)/parts.a $(B)/libcpam.a $(LIB_LIBS) $(FCGI_LIBS) $(CMOCKA_LIBS)
 
+benches: $(BENCH_BIN)
+.PHONY: benches
+
+$(B)/bench/%: tests/bench/%.c $(B)/libcpam.a
+	@mkdir -p $(@D)
+	@echo "  BENCH $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(B)/libcpam.a $(LIB_LIBS)
+
 tests/panel/node_modules/.ready: tests/panel/package-lock.json tests/panel/package.json
 	$(Q)cd tests/panel && $(NPM) ci --no-audit --no-fund --loglevel=error && touch node_modules/.ready
 
@@ -259,4 +268,4 @@ $(PROBE): Makefile config.mk tools/probe-flags
 
 
 -include $(LIB_OBJ:.o=.d) $(FCGI_OBJ:.o=.d) $(COLLECTORD_OBJ:.o=.d) $(CTL_OBJ:.o=.d) \
-	$(UNIT_BIN:=.d) $(FUZZ_BIN:=.d)
+	$(UNIT_BIN:=.d) $(FUZZ_BIN:=.d) $(BENCH_BIN:=.d)

@@ -102,7 +102,7 @@ size_t
 event_time_text(int64_t ts_ms, int32_t ts_ns, char out[40])
 {
 	int64_t s = ts_ms / 1000, ms = ts_ms % 1000;
-	int64_t fraction;
+	int64_t fraction, year;
 	struct tm tm;
 	time_t t;
 	int n;
@@ -114,9 +114,10 @@ event_time_text(int64_t ts_ms, int32_t ts_ns, char out[40])
 	t = (time_t)s;
 	if (gmtime_r(&t, &tm) == NULL)
 		memset(&tm, 0, sizeof tm);
-	n = snprintf(out, 40, "%04d-%02d-%02dT%02d:%02d:%02d",
-	    (tm.tm_year + 1900) % 10000, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-	    tm.tm_min, tm.tm_sec);
+	year = (int64_t)tm.tm_year + 1900;
+	n = snprintf(out, 40, "%s%04lld-%02d-%02dT%02d:%02d:%02d",
+	    year < 0 ? "-" : "", (long long)(year < 0 ? -year : year),
+	    tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
 	fraction = ms * 1000000 + ts_ns;
 	if (fraction > 0) {
 		n += snprintf(

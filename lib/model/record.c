@@ -1,199 +1,284 @@
 #include "model/record.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "json_in.h"
-#include "json_out.h"
+#include "buf.h"
 
 #define TEXT_MAX ((size_t)1024 * 1024)
-#define DEPTH_MAX 60 /* of what is printed; the writer's own limit is 64 */
 
-json_t *
-record_first(const json_t *obj, key_list keys)
+_Static_assert(KEY__MAX < 256, "lists of keys are bytes");
+
+static const struct str names[KEY__MAX] = {
+#define KEY(name) { #name, sizeof #name - 1 },
+#include "model/keys.def"
+#undef KEY
+};
+
+enum key
+key_find(struct str name)
 {
-	json_t *v;
+	size_t low = 0, high = KEY__MAX;
 
-	for (size_t i = 0; keys[i] != NULL; i++)
-		if ((v = json_object_get(obj, keys[i])) != NULL)
-			return v;
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		struct str k = names[middle];
+		int c = (k.n > name.n) - (k.n < name.n);
+
+		if (c == 0 && (c = memcmp(k.p, name.p, k.n)) == 0)
+			return (enum key)middle;
+		if (c < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return KEY__MAX;
+}
+
+struct str
+key_name(enum key key)
+{
+	return names[key];
+}
+
+void
+record_index(struct record *r, const struct json_tree *v)
+{
+	enum key key;
+
+	memset(r, 0, sizeof *r);
+	if (v == NULL || v->type != TREE_OBJECT)
+		return;
+	for (v = v->first; v != NULL; v = v->next)
+		if ((key = key_find(v->key)) != KEY__MAX)
+			r->v[key] = v;
+}
+
+const struct json_tree *
+record_first(const struct record *r, const unsigned char *keys)
+{
+	for (; *keys != KEY__MAX; keys++)
+		if (r->v[*keys] != NULL)
+			return r->v[*keys];
 	return NULL;
 }
 
-/*
- * The reference has only doubles: 2^53 + 1 loses its last bit there, and so
- * it does here, or hashes would differ.
- */
-static double
-number_of(const json_t *v)
+bool
+value_given(const struct json_tree *v)
 {
-	return json_is_integer(v) ? (double)json_integer_value(v) :
-				    json_real_value(v);
+	return v != NULL && v->type != TREE_NULL;
 }
 
-/* Shortest decimal without an exponent, as short as 1e21 is long. */
+/* ---- numbers as text ----------------------------------------------------- */
+
+/*
+ * The shortest digits of |d|, which is not 0, without zeros at either end;
+ * the decimal point stands before digit *point.
+ */
+static size_t
+shortest_digits(double d, char digits[24], int *point)
+{
+	char text[32];
+	const char *p = text, *end = text + double_text(fabs(d), text);
+	bool fraction = false;
+	size_t n = 0;
+	int e = 0, sign;
+
+	*point = 0;
+	for (; p < end && *p != 'e'; p++) {
+		if (*p == '.') {
+			fraction = true;
+			continue;
+		}
+		if (n == 0 && *p == '0') {
+			*point -= fraction;
+			continue;
+		}
+		digits[n++] = *p;
+		*point += !fraction;
+	}
+	if (p < end) {
+		sign = p[1] == '-' ? -1 : 1;
+		for (p += 2; p < end; p++)
+			e = e * 10 + (*p - '0');
+		*point += sign * e;
+	}
+	while (n > 1 && digits[n - 1] == '0')
+		n--;
+	return n;
+}
+
+static void
+zeros(struct buf *b, int n)
+{
+	for (; n > 0; n--)
+		buf_char(b, '0');
+}
+
 static void
 plain_number(double d, struct buf *b)
 {
-	char text[400];
-	double back;
-	int n = 0;
+	char digits[24];
+	int point;
+	size_t n, before;
 
-	if (fabs(d - trunc(d)) <= 0 && fabs(d) < 9.2e18) {
+	if (fabs(d) < 9223372036854775808.0 && fabs(d - trunc(d)) <= 0) {
 		buf_printf(b, "%lld", (long long)d);
 		return;
 	}
-	/* as many decimals as it takes to read the same number back */
-	for (int digits = 0; digits <= 340; digits++) {
-		n = snprintf(text, sizeof text, "%.*f", digits, d);
-		back = strtod(text, NULL);
-		if (n < 0 || (size_t)n >= sizeof text ||
-		    (back >= d && back <= d))
-			break;
+	n = shortest_digits(d, digits, &point);
+	if (d < 0)
+		buf_char(b, '-');
+	if (point <= 0) {
+		buf_z(b, "0.");
+		zeros(b, -point);
+		buf_add(b, digits, n);
+		return;
 	}
-	if (n > 0 && (size_t)n < sizeof text)
-		buf_add(b, text, (size_t)n);
+	before = (size_t)point < n ? (size_t)point : n;
+	buf_add(b, digits, before);
+	zeros(b, point - (int)n);
+	if (before < n) {
+		buf_char(b, '.');
+		buf_add(b, digits + before, n - before);
+	}
 }
 
-/* A number inside a list or an object: %v, with an exponent sooner. */
+/* A number inside a list or an object: with an exponent sooner. */
 static void
 inner_number(double d, struct buf *b)
 {
-	int digits, exponent = 0, n = 0;
-	char text[40];
-	double back;
-
-	if (d == 0) {
-		buf_z(b, "0");
-		return;
-	}
-	for (digits = 0; digits <= 16; digits++) {
-		n = snprintf(text, sizeof text, "%.*e", digits, d);
-		back = strtod(text, NULL);
-		if (back >= d && back <= d)
-			break;
-	}
-	exponent = (int)strtol(strchr(text, 'e') + 1, NULL, 10);
-	/* printf writes at least two digits of exponent, and so does %v */
-	if (exponent < -4 || exponent >= 6)
-		buf_add(b, text, (size_t)n);
-	else
-		plain_number(d, b);
-}
-
-/* Keys live as long as the object; only the list of them is in a. */
-static int
-by_bytes(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-const char **
-sorted_keys(json_t *obj, struct arena *a, size_t *n)
-{
-	const char **keys =
-	    arena_array(a, json_object_size(obj) + 1, sizeof *keys);
-	const char *key;
-	json_t *v;
-
-	*n = 0;
-	if (keys == NULL)
-		return NULL;
-	json_object_foreach (obj, key, v)
-		keys[(*n)++] = key;
-	qsort(keys, *n, sizeof *keys, by_bytes);
-	return keys;
-}
-
-/* What the reference prints for a value inside a text (%v). */
-static void
-print_value(json_t *v, struct buf *b, struct arena *a, unsigned depth)
-{
-	const char **keys;
+	char digits[24];
+	int point, e;
 	size_t n;
 
-	if (depth > DEPTH_MAX) {
-		buf_z(b, "...");
+	if (fabs(d) <= 0) {
+		buf_z(b, signbit(d) ? "-0" : "0");
 		return;
 	}
-	switch (json_typeof(v)) {
-	case JSON_OBJECT:
-		if ((keys = sorted_keys(v, a, &n)) == NULL)
-			return;
+	n = shortest_digits(d, digits, &point);
+	e = point - 1;
+	if (e >= -4 && e < 6) {
+		plain_number(d, b);
+		return;
+	}
+	buf_printf(b, "%s%c", d < 0 ? "-" : "", digits[0]);
+	if (n > 1) {
+		buf_char(b, '.');
+		buf_add(b, digits + 1, n - 1);
+	}
+	buf_printf(b, "e%c%02d", e < 0 ? '-' : '+', e < 0 ? -e : e);
+}
+
+struct str
+number_text(double d, struct arena *a)
+{
+	struct buf b;
+	char *copy;
+	size_t n;
+
+	buf_init(&b, 512);
+	plain_number(d, &b);
+	n = b.n;
+	copy = b.failed ? NULL : arena_strdup(a, buf_view(&b));
+	buf_free(&b);
+	return (struct str){ copy, copy == NULL ? 0 : n };
+}
+
+/* ---- values as text ------------------------------------------------------ */
+
+/* What the reference prints for a value inside a text. */
+static void
+print_value(const struct json_tree *v, struct buf *b, struct arena *a)
+{
+	struct json_tree_place *members;
+	const char *blank = "";
+	size_t n;
+
+	if (b->failed)
+		return;
+	switch (v->type) {
+	case TREE_OBJECT:
 		buf_z(b, "map[");
-		for (size_t i = 0; i < n; i++) {
-			buf_printf(b, "%s%s:", i > 0 ? " " : "", keys[i]);
-			print_value(
-			    json_object_get(v, keys[i]), b, a, depth + 1);
+		if ((members = json_tree_sorted(v, a, &n)) == NULL)
+			b->failed = true;
+		for (size_t i = 0; members != NULL && i < n; i++) {
+			buf_z(b, i > 0 ? " " : "");
+			buf_str(b, members[i].v->key);
+			buf_char(b, ':');
+			print_value(members[i].v, b, a);
 		}
 		buf_char(b, ']');
 		break;
-	case JSON_ARRAY:
+	case TREE_LIST:
 		buf_char(b, '[');
-		for (size_t i = 0; i < json_array_size(v); i++) {
-			if (i > 0)
-				buf_char(b, ' ');
-			print_value(json_array_get(v, i), b, a, depth + 1);
+		for (v = v->first; v != NULL; v = v->next, blank = " ") {
+			buf_z(b, blank);
+			print_value(v, b, a);
 		}
 		buf_char(b, ']');
 		break;
-	case JSON_STRING:
-		buf_str(b, json_in_text(v));
+	case TREE_TEXT:
+		buf_str(b, v->text);
 		break;
-	case JSON_INTEGER:
-	case JSON_REAL:
-		inner_number(number_of(v), b);
+	case TREE_NUMBER:
+		inner_number(v->number, b);
 		break;
-	case JSON_TRUE:
-	case JSON_FALSE:
-		buf_z(b, json_is_true(v) ? "true" : "false");
+	case TREE_TRUE:
+		buf_z(b, "true");
 		break;
-	case JSON_NULL:
+	case TREE_FALSE:
+		buf_z(b, "false");
+		break;
+	case TREE_NULL:
 		buf_z(b, "<nil>");
 		break;
 	}
 }
 
-struct str
-record_text(const json_t *v, struct arena *a)
+static struct str
+printed(const struct json_tree *v, struct arena *a)
 {
-	/* jansson reads without changing, but its types do not say so */
-	union {
-		const json_t *in;
-		json_t *out;
-	} value = { .in = v };
 	struct str s = { NULL, 0 };
 	struct buf b;
 	char *copy;
 
-	if (v == NULL || json_is_null(v))
-		return s;
 	buf_init(&b, TEXT_MAX);
-	if (json_is_string(v))
-		s = json_in_text(v);
-	else {
-		if (json_is_number(v))
-			plain_number(number_of(v), &b);
-		else
-			print_value(value.out, &b, a, 0);
-		s = buf_view(&b);
-	}
-	s = str_trim(s);
-	copy = s.n == 0 ? NULL : arena_strdup(a, s);
-	s = (struct str){ copy, copy == NULL ? 0 : s.n };
+	print_value(v, &b, a);
+	if (b.failed)
+		a->failed = true; /* never half a text */
+	else if ((copy = arena_strdup(a, buf_view(&b))) != NULL)
+		s = str_trim((struct str){ copy, b.n });
 	buf_free(&b);
 	return s;
 }
 
 struct str
-record_str(const json_t *obj, key_list keys, struct arena *a)
+value_text(const struct json_tree *v, struct arena *a)
 {
-	return record_text(record_first(obj, keys), a);
+	if (v == NULL)
+		return (struct str){ NULL, 0 };
+	switch (v->type) {
+	case TREE_NULL:
+		return (struct str){ NULL, 0 };
+	case TREE_TEXT:
+		return str_trim(v->text);
+	case TREE_NUMBER:
+		return number_text(v->number, a);
+	default:
+		return printed(v, a);
+	}
 }
 
-/* strconv.ParseInt: what is too large becomes the largest. */
+struct str
+record_str(const struct record *r, const unsigned char *keys, struct arena *a)
+{
+	return value_text(record_first(r, keys), a);
+}
+
+/* ---- values as whole numbers --------------------------------------------- */
+
+/* What is too large becomes the largest; what is no number 0. */
 static int64_t
 text_int(struct str s)
 {
@@ -217,78 +302,23 @@ text_int(struct str s)
 }
 
 int64_t
-value_int(const json_t *v)
+value_int(const struct json_tree *v)
 {
-	double d;
-
-	if (json_is_string(v))
-		return text_int(json_in_text(v));
-	if (!json_is_number(v))
+	if (v == NULL)
 		return 0;
-	d = trunc(number_of(v));
+	if (v->type == TREE_TEXT)
+		return text_int(v->text);
+	if (v->type != TREE_NUMBER)
+		return 0;
 	/* as x86-64 converts what does not fit */
-	if (!(d >= -9223372036854775808.0 && d < 9223372036854775808.0))
+	if (!(v->number > -9223372036854775808.0 &&
+		v->number < 9223372036854775808.0))
 		return INT64_MIN;
-	return (int64_t)d;
+	return (int64_t)v->number;
 }
 
 int64_t
-record_int(const json_t *obj, key_list keys)
+record_int(const struct record *r, const unsigned char *keys)
 {
-	return value_int(record_first(obj, keys));
-}
-
-static void
-write_value(json_t *v, struct json_out *o, struct arena *a)
-{
-	const char **keys;
-	size_t n;
-
-	switch (json_typeof(v)) {
-	case JSON_OBJECT:
-		json_out_object(o);
-		if ((keys = sorted_keys(v, a, &n)) == NULL)
-			n = 0;
-		for (size_t i = 0; i < n; i++) {
-			json_out_key(o, keys[i]);
-			write_value(json_object_get(v, keys[i]), o, a);
-		}
-		json_out_object_end(o);
-		break;
-	case JSON_ARRAY:
-		json_out_array(o);
-		for (size_t i = 0; i < json_array_size(v); i++)
-			write_value(json_array_get(v, i), o, a);
-		json_out_array_end(o);
-		break;
-	case JSON_STRING:
-		json_out_str(o, json_in_text(v));
-		break;
-	case JSON_INTEGER:
-	case JSON_REAL:
-		json_out_double(o, number_of(v));
-		break;
-	case JSON_TRUE:
-	case JSON_FALSE:
-		json_out_bool(o, json_is_true(v));
-		break;
-	case JSON_NULL:
-		json_out_null(o);
-		break;
-	}
-}
-
-void
-record_json(const json_t *v, struct buf *b, struct arena *a)
-{
-	union {
-		const json_t *in;
-		json_t *out;
-	} value = { .in = v };
-	struct json_out o;
-
-	json_out_init(&o, b, NULL, NULL);
-	write_value(value.out, &o, a);
-	if (o.failed)
-		b->failed = true;
+	return value_int(record_first(r, keys));
 }

@@ -1,42 +1,63 @@
 /*
  * Reading a payload's members as the reference does: contract/collector.md
- * section 6.1.  Keys are matched with case here, unlike in request bodies.
+ * section 6.1.  An object's members are laid out by known key once, so that a
+ * field of many spellings costs no searches; keys match with case.
  */
 #ifndef MODEL_RECORD_H
 #define MODEL_RECORD_H
 
-#include <jansson.h>
-
 #include "arena.h"
-#include "buf.h"
+#include "json_tree.h"
 #include "str.h"
 
-/* Up to 12 keys in order of preference, closed by NULL. */
-typedef const char *const key_list[];
+enum key {
+#define KEY(name) KEY_##name,
+#include "model/keys.def"
+#undef KEY
+	KEY__MAX
+};
+
+/* The members of an object by known key; NULL: absent. */
+struct record {
+	const struct json_tree *v[KEY__MAX];
+};
+
+/* The key that a text is, or KEY__MAX. */
+enum key key_find(struct str name);
+struct str key_name(enum key key);
+
+/* Lay out the members of v; none when it is NULL or no object. */
+void record_index(struct record *r, const struct json_tree *v);
+
+/* Keys in order of preference. */
+#define KEYS(...) ((const unsigned char[]){ __VA_ARGS__, KEY__MAX })
 
 /*
  * Value of the first key that is present, even if it is null, empty or 0;
  * NULL when none is.
  */
-json_t *record_first(const json_t *obj, key_list keys);
+const struct json_tree *record_first(
+    const struct record *r, const unsigned char *keys);
 
 /*
  * A value as text, trimmed: numbers in decimal, lists and objects as the
- * reference prints them, null as "".  In a unless it is empty.
+ * reference prints them, null as "".  A view of the tree, or in a.
  */
-struct str record_text(const json_t *v, struct arena *a);
-struct str record_str(const json_t *obj, key_list keys, struct arena *a);
+struct str value_text(const struct json_tree *v, struct arena *a);
+struct str record_str(
+    const struct record *r, const unsigned char *keys, struct arena *a);
 
 /* A value as a whole number: truncated, parsed from text, else 0. */
-int64_t value_int(const json_t *v);
-int64_t record_int(const json_t *obj, key_list keys);
+int64_t value_int(const struct json_tree *v);
+int64_t record_int(const struct record *r, const unsigned char *keys);
+
+/* True for a member that is there and not null. */
+bool value_given(const struct json_tree *v);
 
 /*
- * JSON text of a value, keys sorted, appended to b: section 6.12.
+ * A number as the reference writes it in a text: whole ones in digits, else
+ * the shortest decimal without an exponent.  In a.
  */
-void record_json(const json_t *v, struct buf *b, struct arena *a);
-
-/* Keys of an object in order of their bytes, in a; NULL when out of memory. */
-const char **sorted_keys(json_t *obj, struct arena *a, size_t *n);
+struct str number_text(double d, struct arena *a);
 
 #endif

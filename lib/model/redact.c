@@ -1,11 +1,5 @@
-/*
- * Secrets out of texts: contract/collector.md section 6.7, and what it lets
- * through (header lists, other schemes than Bearer, short values).
- *
- * A pattern is tried only where a literal of it occurs; most texts hold none.
- */
-#include <ctype.h>
-#include <stdio.h>
+#include "model/redact.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,99 +7,217 @@
 #include <pcre2.h>
 #include <pthread.h>
 
-#include "json_in.h"
-#include "json_out.h"
-#include "model/mask.h"
 #include "model/normalise.h"
-#include "model/record.h"
+#include "model/textclean.h"
 
 #define SUMMARY_MAX 4096
-#define MATCH_LIMIT 200000 /* a text cannot make a pattern run for long */
-#define INPUT_MAX ((size_t)256 * 1024) /* more of a text is not looked at */
+#define MATCH_LIMIT 1000000 /* a text cannot make a pattern run for long */
+#define INPUT_MAX ((size_t)64 * 1024) /* more of a text is not looked at */
+#define SCRATCH_MAX ((size_t)4 * 1024 * 1024)
 
-static const struct {
-	const char *literal; /* lower case; NULL: always tried */
+/* ---- the rules ----------------------------------------------------------- */
+
+/*
+ * From a key to its value, in JSON, JSON inside a JSON text, a header or a
+ * query: the key's closing quote, colon or equals sign, the value's opening
+ * quote.  What stands before the value is kept as group 1.
+ */
+#define KEYED(key) "(?i)(" key "\\\\*[\"']?\\s*[:=]\\s*(?:\\\\*[\"'])?)"
+/*
+ * The value, told by what stands before it: to the closing quote, to the end
+ * of a list, or as far as plain reaches.
+ */
+#define VALUE(plain)                                                \
+	"(?:(?<=\\\\[\"'])[^\"'\\\\]*+(?:\\\\[^\"'][^\"'\\\\]*+)*+" \
+	"|(?<=\")[^\"\\\\]*+(?s:\\\\.[^\"\\\\]*+)*+"                \
+	"|(?<=')[^'\\\\]*+(?s:\\\\.[^'\\\\]*+)*+"                   \
+	"|(?<![\"'])(?:\\[(?:[^\"\\]]++|\"[^\"\\\\]*+"              \
+	"(?s:\\\\.[^\"\\\\]*+)*+\"?)*+\\]?|" plain "))"
+/* A backslash belongs to a plain value unless it escapes what ends one. */
+#define PLAIN(ends) "(?:[^\\\\" ends "]|\\\\(?![\"'nrt\\\\]))++"
+
+#define NOT_IN_WORD "(?<![A-Za-z0-9_-])"
+
+/* Classes of bytes without which a rule cannot match. */
+enum needs {
+	NEED_SIGN = 1, /* : or = */
+	NEED_AT = 2,   /* @ */
+	NEED_DASH = 4, /* - _ or a dot */
+	NEED_A = 8,    /* A or a */
+	NEED_B = 16    /* B or b */
+};
+
+/*
+ * A pattern is tried only on a text that has the bytes it needs and one of
+ * the literals (lower case; the text is lowered for the search).
+ */
+static const struct rule {
+	unsigned needs;
+	const char *literals[4];
 	const char *pattern, *replacement;
 } rules[] = {
-	{ "authorization",
-	    "(?i)(\\b(?:proxy-)?authorization\\\\?\"?\\s*[:=]\\s*\\[?\\s*\\\\?"
-	    "\"?)"
-	    "(?:(?:bearer|basic|digest|token)\\s+)?[^\\s,\"'{}\\]\\\\]+",
+	/* a label is a key at times; which, a broken payload does not tell */
+	{ NEED_SIGN, { "source", "key" },
+	    KEYED("\\\\*[\"'](?:source|key)\\b") VALUE(PLAIN("\"',\\s&}\\[")),
 	    "$1[redacted]" },
-	{ "bearer", "(?i)\\bbearer\\s+[A-Za-z0-9._~+/=-]+",
+	/* a scheme and what follows it; Digest has a list of its own */
+	{ NEED_SIGN, { "authorization" },
+	    KEYED("\\b(?:proxy-)?authorization") VALUE(
+		"(?:digest\\s[^\\r\\n{}]*+|"
+		"(?:[a-z][a-z0-9_-]*+[ \\t]++)?" PLAIN("\\s,\"'{}\\[\\]") ")"),
+	    "$1[redacted]" },
+	/* not the words that follow it in a challenge or in prose */
+	{ NEED_B, { "bearer" },
+	    "(?i)\\bbearer\\s+"
+	    "(?!(?:realm|scope|error|error_description)=)"
+	    "(?!(?:tokens?|auth|authentication|authorization|header|scheme|is|"
+	    "was|and|or|not|for|in)(?![A-Za-z0-9._~+/=-]))"
+	    "[A-Za-z0-9._~+/=-]+",
 	    "Bearer [redacted]" },
-	{ "_token",
-	    "(?i)\\b(access_token|refresh_token|id_token)\\b"
-	    "(\\s*\\\\?[\"']?\\s*[:=]\\s*\\\\?[\"']?)[^\"',\\s&}\\\\]+",
-	    "$1$2[redacted]" },
-	/* folding makes K and long s letters of these words, too */
-	{ "_to",
-	    "(?i)\\b(acce[s\\x{17f}]{2}_to[k\\x{212a}]en)\\b"
-	    "(\\s*[\"']?\\s*[:=]\\s*[\"']?)[^\"',\\s&}\\[]+",
-	    "$1$2[redacted]" },
-	{ "key",
-	    "(?i)\\b((?:x-)?api[-_ ]?key)\\b"
-	    "(\\s*\\\\?[\"']?\\s*[:=]\\s*\\[?\\s*\\\\?[\"']?)"
-	    "[^\"',\\s&}\\]\\[\\\\]+",
-	    "$1$2[redacted]" },
-	{ "-", "sk-(?:proj-|ant-)?[A-Za-z0-9_-]{6,}", "[redacted]" },
-	{ "sess-", "sess-[A-Za-z0-9_-]{6,}", "[redacted]" },
-	{ "gh", "ghp_[A-Za-z0-9]{6,}", "[redacted]" },
-	{ "github_pat_", "github_pat_[A-Za-z0-9_]{20,}", "[redacted]" },
-	{ "aiza", "AIza[0-9A-Za-z_-]{8,}", "[redacted]" },
-	{ "_", "(?:hf|pk|rk)_[A-Za-z0-9]{6,}", "[redacted]" },
-	{ "cookie", "(?i)(\"?(?:set-cookie2?|cookie)\"?\\s*:\\s*)\\[[^\\]]*\\]",
-	    "$1[\"[redacted]\"]" },
-	{ "cookie", "(?i)(\"?(?:set-cookie2?|cookie)\"?\\s*:\\s*\")[^\"]*(\")",
-	    "$1[redacted]$2" },
-	{ NULL,
-	    "(?i)\\b(set-coo[k\\x{212a}]ie2?|coo[k\\x{212a}]ie)"
-	    "\\s*:\\s*[^,\\r\\n\"}\\[]+",
-	    "$1: [redacted]" },
-	{ "@",
-	    "([A-Za-z0-9._%+\\-])([A-Za-z0-9._%+\\-]*)"
-	    "(@[A-Za-z0-9.\\-]+\\.[A-Za-z]{2,})",
-	    "$1***$3" },
+	{ NEED_SIGN, { "token" },
+	    KEYED("\\b(?:access|refresh|id|auth|session|security)[-_]?token\\b")
+		VALUE(PLAIN("\"',\\s&}\\[")),
+	    "$1[redacted]" },
+	{ NEED_SIGN, { "secret", "password", "passwd" },
+	    KEYED("\\b[A-Za-z0-9_-]*(?:secret|password|passwd)(?:[-_]?key)?\\b")
+		VALUE(PLAIN("\"',\\s&}\\[")),
+	    "$1[redacted]" },
+	{ NEED_SIGN, { "api" },
+	    KEYED("\\b(?:x-)?(?:goog-)?api[-_ ]?key\\b(?: provided)?")
+		VALUE(PLAIN("\"',\\s&}\\[")),
+	    "$1[redacted]" },
+	{ NEED_SIGN, { "?", "&", "u0026" },
+	    "(?i)((?:[?&]|\\\\u0026)(?:key|token|sig|signature|code|auth)=)"
+	    "[^&\\s\"'\\\\]+",
+	    "$1[redacted]" },
+	{ NEED_DASH, { "sk-", "sess-" }, "(?:sk|sess)-[A-Za-z0-9_-]{6,}",
+	    "[redacted]" },
+	{ NEED_DASH, { "ghp_", "github_pat_" },
+	    "ghp_[A-Za-z0-9]{6,}|github_pat_[A-Za-z0-9_]{20,}", "[redacted]" },
+	{ NEED_DASH, { "hf_", "pk_", "rk_" }, "(?:hf|pk|rk)_[A-Za-z0-9]{6,}",
+	    "[redacted]" },
+	{ NEED_A, { "aiza" }, "AIza[0-9A-Za-z_-]{8,}", "[redacted]" },
+	{ NEED_A, { "akia" }, NOT_IN_WORD "AKIA[0-9A-Z]{12,}", "[redacted]" },
+	{ NEED_DASH, { "xai-", "gsk_", "nvapi-", "ya29." },
+	    NOT_IN_WORD "(?:xai-|gsk_|nvapi-|ya29\\.)[A-Za-z0-9_-]{12,}",
+	    "[redacted]" },
+	{ NEED_DASH, { "eyj" },
+	    NOT_IN_WORD "eyJ[A-Za-z0-9_-]{8,}+\\.[A-Za-z0-9_-]{8,}+"
+			"(?:\\.[A-Za-z0-9_-]*+)?",
+	    "[redacted]" },
+	{ NEED_SIGN, { "cookie" },
+	    KEYED("\\b(?:set-)?cookie2?") VALUE(PLAIN("\\r\\n\"{}")),
+	    "$1[redacted]" },
+	{ NEED_AT, { "@" }, "(://)[^/\\s\"'@:]*+:[^/\\s\"'@]*+@",
+	    "$1[redacted]@" },
+	/* a name begins where one can; behind a match that is anywhere */
+	{ NEED_AT, { "@" },
+	    "(?:(?<![A-Za-z0-9._%+-])|\\G)"
+	    "([A-Za-z0-9._%+-])[A-Za-z0-9._%+-]*+"
+	    "(@[A-Za-z0-9.-]+\\.[A-Za-z]{2,})",
+	    "$1***$2" },
 };
 
 #define RULES (sizeof rules / sizeof *rules)
+#define PAYLOAD_RULES 1 /* so many at the start are for payloads only */
 
 static pcre2_code *compiled[RULES];
-static pthread_once_t compile_once = PTHREAD_ONCE_INIT;
 static pcre2_match_context *limits;
+static pthread_once_t compile_once = PTHREAD_ONCE_INIT;
 
+/* A pattern that is not there makes its texts "[redacted]". */
 static void
 compile_all(void)
 {
 	PCRE2_SIZE offset;
 	int code;
 
-	limits = pcre2_match_context_create(NULL);
-	if (limits != NULL)
-		pcre2_set_match_limit(limits, MATCH_LIMIT);
+	if ((limits = pcre2_match_context_create(NULL)) == NULL)
+		return;
+	(void)pcre2_set_match_limit(limits, MATCH_LIMIT);
 	for (size_t i = 0; i < RULES; i++) {
 		compiled[i] = pcre2_compile((PCRE2_SPTR)rules[i].pattern,
 		    PCRE2_ZERO_TERMINATED, PCRE2_UTF, &code, &offset, NULL);
-		if (compiled[i] == NULL)
-			abort(); /* a constant of ours: a unit test runs it */
-		pcre2_jit_compile(compiled[i], PCRE2_JIT_COMPLETE);
+		/* where code cannot be made at run time it is interpreted */
+		if (compiled[i] != NULL)
+			(void)pcre2_jit_compile(
+			    compiled[i], PCRE2_JIT_COMPLETE);
 	}
 }
 
-static struct str
-apply(size_t rule, struct str s, struct arena *a, bool *failed)
-{
-	PCRE2_SIZE n = s.n + s.n / 2 + 64;
-	char *to;
-	int rc;
+/* ---- which rules can match ----------------------------------------------- */
 
-	for (int tries = 0; tries < 2; tries++) {
+static unsigned
+needs_met(struct str s)
+{
+	static const unsigned char classes[256] = { [':'] = NEED_SIGN,
+		['='] = NEED_SIGN,
+		['@'] = NEED_AT,
+		['-'] = NEED_DASH,
+		['_'] = NEED_DASH,
+		['.'] = NEED_DASH,
+		['A'] = NEED_A,
+		['a'] = NEED_A,
+		['B'] = NEED_B,
+		['b'] = NEED_B };
+	unsigned met = 0;
+
+	for (size_t i = 0; i < s.n; i++)
+		met |= classes[(unsigned char)s.p[i]];
+	return met;
+}
+
+/* U+017F and U+212A are s and k to a pattern that ignores case. */
+static bool
+has_odd_case(struct str s)
+{
+	return str_contains(s, STR("\xc5\xbf")) ||
+	       str_contains(s, STR("\xe2\x84\xaa"));
+}
+
+static struct str
+lowered(struct str s, struct arena *a)
+{
+	char *p = arena_alloc(a, s.n);
+
+	for (size_t i = 0; p != NULL && i < s.n; i++) {
+		char c = s.p[i];
+
+		p[i] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+	}
+	return (struct str){ p, p == NULL ? 0 : s.n };
+}
+
+static bool
+can_match(const struct rule *rule, unsigned met, bool odd, struct str low)
+{
+	if ((rule->needs & met) == 0)
+		return false;
+	if (odd)
+		return true;
+	for (size_t i = 0; i < 4 && rule->literals[i] != NULL; i++)
+		if (str_contains(low, str_of(rule->literals[i])))
+			return true;
+	return false;
+}
+
+/* ---- applying them ------------------------------------------------------- */
+
+static struct str
+apply(size_t i, struct str s, struct arena *a, bool *failed)
+{
+	PCRE2_SIZE n = s.n + s.n / 4 + 64;
+	int rc = PCRE2_ERROR_NOMEMORY;
+	char *to;
+
+	/* a second time with as much room as the first one asked for */
+	for (int pass = 0; pass < 2 && compiled[i] != NULL; pass++) {
 		if ((to = arena_alloc(a, n)) == NULL)
 			break;
-		rc = pcre2_substitute(compiled[rule], (PCRE2_SPTR)s.p, s.n, 0,
+		rc = pcre2_substitute(compiled[i], (PCRE2_SPTR)s.p, s.n, 0,
 		    PCRE2_SUBSTITUTE_GLOBAL | PCRE2_SUBSTITUTE_OVERFLOW_LENGTH |
 			PCRE2_NO_UTF_CHECK,
-		    NULL, limits, (PCRE2_SPTR)rules[rule].replacement,
+		    NULL, limits, (PCRE2_SPTR)rules[i].replacement,
 		    PCRE2_ZERO_TERMINATED, (PCRE2_UCHAR *)to, &n);
 		if (rc == 0)
 			return s;
@@ -114,155 +226,88 @@ apply(size_t rule, struct str s, struct arena *a, bool *failed)
 		if (rc != PCRE2_ERROR_NOMEMORY)
 			break;
 	}
-	/* what could not be searched is not shown */
 	*failed = true;
 	return STR("[redacted]");
 }
 
-/* All rules over valid UTF-8. */
+/*
+ * A long text is looked at up to a blank, so that no secret is cut into a
+ * piece that no rule knows.
+ */
 static struct str
-redact_text(struct str s, struct arena *a)
+bounded(struct str s)
 {
-	bool failed = false;
+	size_t n;
+
+	if (s.n <= INPUT_MAX)
+		return s;
+	s = cut_text(s, INPUT_MAX);
+	for (n = s.n; n > s.n / 2; n--)
+		if (s.p[n - 1] == ' ' || s.p[n - 1] == '\n' ||
+		    s.p[n - 1] == ',')
+			return (struct str){ s.p, n };
+	return s;
+}
+
+static struct str
+redact_with(struct str s, unsigned met, bool payload, struct arena *a)
+{
+	bool failed = false, odd;
+	struct str low;
 
 	pthread_once(&compile_once, compile_all);
-	s = cut_text(s, INPUT_MAX);
-	for (size_t i = 0; i < RULES && s.n > 0 && !failed; i++)
-		if (rules[i].literal == NULL ||
-		    str_contains_nocase(s, str_of(rules[i].literal)))
+	odd = has_odd_case(s);
+	low = lowered(s, a);
+	for (size_t i = payload ? 0 : PAYLOAD_RULES; i < RULES && !failed; i++)
+		if (can_match(&rules[i], met, odd, low))
 			s = apply(i, s, a, &failed);
 	return s;
+}
+
+static struct str
+redact(struct str s, bool payload, struct arena *a)
+{
+	struct arena scratch;
+	struct str out;
+	unsigned met;
+	char *copy;
+
+	s = bounded(s);
+	if ((met = needs_met(s)) == 0)
+		return s;
+	arena_init(&scratch, SCRATCH_MAX);
+	out = redact_with(s, met, payload, &scratch);
+	if (scratch.failed)
+		out = STR("[redacted]");
+	if (out.p != s.p) {
+		copy = arena_strdup(a, out);
+		out = (struct str){ copy, copy == NULL ? 0 : out.n };
+	}
+	arena_free(&scratch);
+	return out;
+}
+
+struct str
+redact_text(struct str s, struct arena *a)
+{
+	return redact(s, false, a);
+}
+
+struct str
+redact_broken_payload(struct str s, struct arena *a)
+{
+	return redact(s, true, a);
+}
+
+struct str
+redact_shorten(struct str s, size_t max_bytes, struct arena *a)
+{
+	s = str_trim(redact_text(str_trim(s), a));
+	return shorten_text(s, max_bytes, a);
 }
 
 struct str
 redact_summary(struct str text, struct arena *a)
 {
-	struct str s = str_trim(redact_text(str_trim(text), a));
-
-	if (s.n <= SUMMARY_MAX)
-		return s;
-	s = str_trim(cut_text(s, SUMMARY_MAX - 3));
-	return str_of(arena_printf(a, "%.*s...", STR_ARG(s)));
-}
-
-/* ---- payloads -------------------------------------------------------------
- */
-
-/* A key whose value is a secret, whatever it is (section 6.11). */
-static bool
-secret_key(const char *key)
-{
-	static const char *const names[] = { "api_key", "apikey", "x_api_key",
-		"authorization", "proxy_authorization", "cookie", "set_cookie",
-		"set_cookie2", "access_token", "refresh_token", "id_token",
-		"token", "key", "source", "password" };
-	char name[64];
-	size_t n = 0;
-
-	for (; n < sizeof name - 1 && key[n] != '\0'; n++) {
-		char c = (char)tolower((unsigned char)key[n]);
-
-		name[n] = c == '-' || c == ' ' ? '_' : c;
-	}
-	name[n] = '\0';
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (strcmp(name, names[i]) == 0)
-			return true;
-	return strstr(name, "secret") != NULL;
-}
-
-static void
-write_redacted(json_t *v, struct json_out *o, struct arena *a)
-{
-	const char **keys;
-	size_t n;
-
-	switch (json_typeof(v)) {
-	case JSON_OBJECT:
-		json_out_object(o);
-		if ((keys = sorted_keys(v, a, &n)) == NULL)
-			n = 0;
-		for (size_t i = 0; i < n; i++) {
-			json_out_key(o, keys[i]);
-			if (secret_key(keys[i]))
-				json_out_z(o, "[redacted]");
-			else
-				write_redacted(
-				    json_object_get(v, keys[i]), o, a);
-		}
-		json_out_object_end(o);
-		break;
-	case JSON_ARRAY:
-		json_out_array(o);
-		for (size_t i = 0; i < json_array_size(v); i++)
-			write_redacted(json_array_get(v, i), o, a);
-		json_out_array_end(o);
-		break;
-	case JSON_STRING:
-		json_out_str(o, redact_text(json_in_text(v), a));
-		break;
-	default: {
-		struct buf b;
-
-		buf_init(&b, 64);
-		record_json(v, &b, a);
-		json_out_raw(o, buf_view(&b));
-		buf_free(&b);
-		break;
-	}
-	}
-}
-
-/* Valid UTF-8 with a sign in place of each byte that was none. */
-static struct str
-repaired(struct str s, struct arena *a)
-{
-	struct str all = s;
-	uint32_t code;
-	char *to;
-	size_t n = 0;
-	int c;
-
-	if (utf8_valid(s))
-		return s;
-	if (s.n > SIZE_MAX / 3 || (to = arena_alloc(a, 3 * s.n)) == NULL)
-		return STR("");
-	while (all.n > 0) {
-		if ((c = utf8_next(all, &code)) > 0)
-			memcpy(to + n, all.p, (size_t)c);
-		else
-			memcpy(to + n, "\xef\xbf\xbd", 3);
-		n += c > 0 ? (size_t)c : 3;
-		all.p += c > 0 ? c : 1;
-		all.n -= c > 0 ? (size_t)c : 1;
-	}
-	return (struct str){ to, n };
-}
-
-struct str
-redact_payload(struct str item, size_t limit, struct arena *a)
-{
-	json_t *v = json_in_parse(item, true, NULL);
-	struct json_out o;
-	struct str s = { NULL, 0 };
-	struct buf b;
-	char *copy;
-
-	if (json_is_object(v) || json_is_array(v)) {
-		buf_init(&b, INPUT_MAX);
-		json_out_init(&o, &b, NULL, NULL);
-		write_redacted(v, &o, a);
-		if (!o.failed && !b.failed &&
-		    (copy = arena_strdup(a, buf_view(&b))) != NULL)
-			s = (struct str){ copy, b.n };
-		buf_free(&b);
-	}
-	json_decref(v);
-	if (s.n == 0)
-		s = redact_text(repaired(item.n > INPUT_MAX ?
-					     (struct str){ item.p, INPUT_MAX } :
-					     item,
-				    a),
-		    a);
-	return cut_text(s, limit);
+	return redact_shorten(repair_text(text, a), SUMMARY_MAX, a);
 }

@@ -1,6 +1,5 @@
 #include "model/timestamp.h"
 
-#include "json_in.h"
 #include "model/record.h"
 
 #define SECONDS_BELOW INT64_C(10000000000) /* a number below is in seconds */
@@ -115,6 +114,8 @@ timestamp_parse(struct str s, struct timestamp *out)
 	    (day = digits(s, &i, 2)) < 1 || i >= s.n)
 		return false;
 	between = s.p[i++];
+	while (between == ' ' && i < s.n && s.p[i] == ' ')
+		i++;
 	if ((between != 'T' && between != ' ') ||
 	    (hour = hour_digits(s, &i)) < 0 || !expect(s, &i, ':') ||
 	    (minute = digits(s, &i, 2)) < 0 || !expect(s, &i, ':') ||
@@ -147,16 +148,18 @@ from_number(int64_t v, struct timestamp *out)
 }
 
 bool
-timestamp_of(const json_t *v, struct timestamp *out)
+timestamp_of(const struct json_tree *v, struct timestamp *out)
 {
 	int64_t number;
 	struct str s;
 
-	if (json_is_number(v))
-		return from_number(value_int(v), out);
-	if (!json_is_string(v))
+	if (v == NULL)
 		return false;
-	s = str_trim(json_in_text(v));
+	if (v->type == TREE_NUMBER)
+		return from_number(value_int(v), out);
+	if (v->type != TREE_TEXT)
+		return false;
+	s = str_trim(v->text);
 	if (str_i64(s, &number) == 0)
 		return from_number(number, out);
 	return timestamp_parse(s, out);

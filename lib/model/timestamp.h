@@ -4,10 +4,10 @@
 #ifndef MODEL_TIMESTAMP_H
 #define MODEL_TIMESTAMP_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "json_tree.h"
 #include "str.h"
 
 struct timestamp {
@@ -16,7 +16,7 @@ struct timestamp {
 };
 
 /* A value of a payload as a time; false when it is none. */
-bool timestamp_of(const json_t *v, struct timestamp *out);
+bool timestamp_of(const struct json_tree *v, struct timestamp *out);
 
 /*
  * RFC 3339 with any number of digits after the second (a comma serves as

@@ -5,30 +5,37 @@
 
 #include "model/record.h"
 
-#define KEYS_MAX 9
-
-/* Which column is read from which keys; the first that is not zero counts. */
+/*
+ * Which column is read from which keys, in `tokens`, then `usage`, then the
+ * record itself: the first that is not zero counts.
+ */
 static const struct {
 	size_t at;
-	const char *keys[KEYS_MAX];
+	unsigned char keys[9]; /* closed by KEY__MAX */
 } columns[] = {
 #define AT(field) offsetof(struct usage_event, field)
-	{ AT(input_tokens), { "input_tokens", "inputTokens", "prompt_tokens",
-				"promptTokens" } },
-	{ AT(output_tokens), { "output_tokens", "outputTokens",
-				 "completion_tokens", "completionTokens" } },
-	{ AT(reasoning_tokens), { "reasoning_tokens", "reasoningTokens" } },
-	{ AT(cached_tokens), { "cached_tokens", "cachedTokens" } },
-	{ AT(cache_tokens), { "cache_tokens", "cacheTokens" } },
-	{ AT(cache_read_tokens),
-	    { "cache_read_tokens", "cacheReadTokens", "cache_read_input_tokens",
-		"cacheReadInputTokens" } },
+	{ AT(input_tokens),
+	    { KEY_input_tokens, KEY_inputTokens, KEY_prompt_tokens,
+		KEY_promptTokens, KEY__MAX } },
+	{ AT(output_tokens),
+	    { KEY_output_tokens, KEY_outputTokens, KEY_completion_tokens,
+		KEY_completionTokens, KEY__MAX } },
+	{ AT(reasoning_tokens),
+	    { KEY_reasoning_tokens, KEY_reasoningTokens, KEY__MAX } },
+	{ AT(cached_tokens),
+	    { KEY_cached_tokens, KEY_cachedTokens, KEY__MAX } },
+	{ AT(cache_tokens), { KEY_cache_tokens, KEY_cacheTokens, KEY__MAX } },
+	{ AT(cache_read_tokens), { KEY_cache_read_tokens, KEY_cacheReadTokens,
+				     KEY_cache_read_input_tokens,
+				     KEY_cacheReadInputTokens, KEY__MAX } },
 	{ AT(cache_creation_tokens),
-	    { "cache_creation_tokens", "cacheCreationTokens",
-		"cache_creation_input_tokens", "cacheCreationInputTokens",
-		"cache_write_tokens", "cacheWriteTokens",
-		"cache_write_input_tokens", "cacheWriteInputTokens" } },
-	{ AT(total_tokens), { "total_tokens", "totalTokens", "total" } },
+	    { KEY_cache_creation_tokens, KEY_cacheCreationTokens,
+		KEY_cache_creation_input_tokens, KEY_cacheCreationInputTokens,
+		KEY_cache_write_tokens, KEY_cacheWriteTokens,
+		KEY_cache_write_input_tokens, KEY_cacheWriteInputTokens,
+		KEY__MAX } },
+	{ AT(total_tokens),
+	    { KEY_total_tokens, KEY_totalTokens, KEY_total, KEY__MAX } },
 #undef AT
 };
 
@@ -66,12 +73,11 @@ mode_of(struct str s, const char *const *separate, const char *const *included)
 
 /* A mode that the payload names; -1 when it names none. */
 static int
-explicit_mode(const json_t *const *parents, size_t n, struct arena *a)
+explicit_mode(const struct record *const *parents, size_t n, struct arena *a)
 {
-	static key_list keys = { "cache_input_mode", "cacheInputMode", NULL };
-
 	for (size_t i = 0; i < n; i++) {
-		struct str s = record_str(parents[i], keys, a);
+		struct str s = record_str(parents[i],
+		    KEYS(KEY_cache_input_mode, KEY_cacheInputMode), a);
 
 		if (str_eq_nocase(s, STR("included_in_input")))
 			return 0;
@@ -82,7 +88,7 @@ explicit_mode(const json_t *const *parents, size_t n, struct arena *a)
 }
 
 static bool
-cache_separate(const json_t *const *parents, size_t n, struct arena *a,
+cache_separate(const struct record *const *parents, size_t n, struct arena *a,
     const struct usage_event *ev)
 {
 	const struct str models[] = { ev->resolved_model, ev->requested_model,
@@ -112,26 +118,33 @@ above_zero(int64_t v)
 }
 
 void
-tokens_read(const json_t *record, struct arena *a, struct usage_event *ev)
+tokens_read(const struct record *r, struct arena *a, struct usage_event *ev)
 {
-	const json_t *parents[3];
+	static const enum key names[] = { KEY_tokens, KEY_usage };
+	const struct record *parents[3];
+	struct record inner[2];
 	struct normalized_tokens t;
 	size_t n = 0;
-	json_t *v;
 
-	if (json_is_object(v = json_object_get(record, "tokens")))
-		parents[n++] = v;
-	if (json_is_object(v = json_object_get(record, "usage")))
-		parents[n++] = v;
-	parents[n++] = record;
+	for (size_t i = 0; i < 2; i++) {
+		const struct json_tree *v = r->v[names[i]];
+
+		if (v == NULL || v->type != TREE_OBJECT)
+			continue;
+		record_index(&inner[n], v);
+		parents[n] = &inner[n];
+		n++;
+	}
+	parents[n++] = r;
 	for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
 		int64_t *to = (int64_t *)(void *)((char *)ev + columns[c].at);
+		const unsigned char *k;
 
 		*to = 0;
 		for (size_t i = 0; *to == 0 && i < n; i++)
-			for (size_t k = 0; *to == 0 && columns[c].keys[k]; k++)
-				*to = value_int(json_object_get(
-				    parents[i], columns[c].keys[k]));
+			for (k = columns[c].keys; *to == 0 && *k != KEY__MAX;
+			     k++)
+				*to = value_int(parents[i]->v[*k]);
 	}
 	ev->flags &= ~(uint32_t)EVENT_CACHE_SEPARATE;
 	if (cache_separate(parents, n, a, ev))
@@ -146,17 +159,17 @@ tokens_read(const json_t *record, struct arena *a, struct usage_event *ev)
 }
 
 struct str
-effective_tier(const struct usage_event *ev, struct arena *a)
+effective_tier(const struct usage_event *ev)
 {
-	const char *text = arena_printf(a, "%.*s %.*s %.*s %.*s",
-	    STR_ARG(ev->executor_type), STR_ARG(ev->provider),
-	    STR_ARG(ev->auth_provider_snapshot), STR_ARG(ev->auth_type));
-	struct str first = ev->response_service_tier,
-		   second = ev->request_service_tier;
+	const struct str texts[] = { ev->executor_type, ev->provider,
+		ev->auth_provider_snapshot, ev->auth_type };
+	bool asked = false;
 
-	if (str_contains_nocase(str_of(text), STR("codex"))) {
-		first = ev->request_service_tier;
-		second = ev->response_service_tier;
-	}
-	return first.n > 0 ? first : second;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		asked |= str_contains_nocase(texts[i], STR("codex"));
+	if (asked && ev->request_service_tier.n > 0)
+		return ev->request_service_tier;
+	if (ev->response_service_tier.n > 0)
+		return ev->response_service_tier;
+	return ev->request_service_tier;
 }

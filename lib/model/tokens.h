@@ -5,17 +5,17 @@
 #ifndef MODEL_TOKENS_H
 #define MODEL_TOKENS_H
 
-#include <jansson.h>
-
 #include "model/event.h"
+#include "model/record.h"
 
 /*
  * Fill the token columns and the cache mode's flag of ev, whose texts
- * (executor, provider, models) are known already.
+ * (executor, provider, models) are known already.  a is for working.
  */
-void tokens_read(const json_t *record, struct arena *a, struct usage_event *ev);
+void tokens_read(
+    const struct record *r, struct arena *a, struct usage_event *ev);
 
 /* The tier that counts: what was asked for with Codex, else what was given. */
-struct str effective_tier(const struct usage_event *ev, struct arena *a);
+struct str effective_tier(const struct usage_event *ev);
 
 #endif
