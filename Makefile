@@ -42,15 +42,17 @@ PROGRAMS := $(B)/cpa-manager.fcgi $(B)/collectord $(B)/cpactl
 PKGS := jansson libcurl sqlite3 openssl libzstd libpcre2-8 double-conversion
 # double-conversion ships no .pc file
 PKG_NAMES := $(filter-out double-conversion,$(PKGS))
-PKG_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(PKG_NAMES) fcgi 2>/dev/null)
 LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(PKG_NAMES)) -ldouble-conversion -lm
 FCGI_LIBS = $(shell $(PKG_CONFIG) --libs fcgi)
 CMOCKA_LIBS = $(shell $(PKG_CONFIG) --libs cmocka)
 
-# probes that need a compiler are asked once and remembered
+# Probes that need a compiler are asked once and remembered -- not by targets
+# that compile nothing themselves: they may be what brings the compiler.
 PROBE := build/probe-$(notdir $(CC))-$(VARIANT).mk
-ifeq ($(filter clean help deps deps-test install-deps uninstall,$(MAKECMDGOALS)),)
+ifneq ($(filter-out bench clean deps deps-test format help lint run test uninstall, \
+    $(or $(MAKECMDGOALS),all)),)
 -include $(PROBE)
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKG_NAMES) fcgi)
 endif
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
@@ -88,6 +90,9 @@ ALL_CXXFLAGS = -std=c++17 -Ilib $(OPT_$(VARIANT)) $(SAN_$(VARIANT)) $(HARDEN) \
 	-Wall -Wextra -fno-exceptions -fno-rtti $(CXXFLAGS)
 ALL_LDFLAGS = $(LINK) $(SAN_$(VARIANT)) $(LDFLAGS)
 
+# as many jobs as there are processors, unless the caller said how many
+JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
+
 # ---- what people call ----------------------------------------------------
 
 .PHONY: all programs run test bench lint format install uninstall clean help deps deps-test
@@ -100,17 +105,17 @@ ifeq ($(VARIANT),release)
 endif
 
 run: deps ## install what is missing, build, serve on 127.0.0.1:18317 (DEMO=1: with made-up traffic)
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) $(JOBS) --no-print-directory all
 	$(Q)$(PYTHON) tools/stack $(if $(DEMO),--demo) $(RUN_ARGS)
 
 test: deps-test ## install what tests need, build all variants, run everything
 	$(Q)tests/run-all
 
 deps: ## name and install the Debian packages that building and running need
-	$(Q)tools/deps run
+	$(Q)DEPS=$(DEPS) tools/deps run
 
 deps-test: ## the same for the tests
-	$(Q)tools/deps test
+	$(Q)DEPS=$(DEPS) tools/deps test
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -124,7 +129,7 @@ format: ## bring the C sources into the house's format
 	    ctl/*.[ch] tests/unit/*.[ch] tests/lib/*.h tests/fuzz/*.c)
 
 bench: deps-test ## measure the intake; prints figure, budget, ratio
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) $(JOBS) --no-print-directory all
 	$(Q)$(PYTHON) tests/bench/run
 
 clean: ## remove everything built
@@ -231,7 +236,12 @@ $(B)/fuzz/%: tests/fuzz/%.c $(B)/parts.a $(B)/libcpam.a
 # ---- installation ----------------------------------------------------------
 
 INSTALL := install
-CONF := conf/nginx/cpa-manager.conf conf/apache/cpa-manager-proxy-fcgi.conf
+EXAMPLES := conf/nginx/cpa-manager.conf conf/apache/cpa-manager-proxy-fcgi.conf \
+	conf/apache/cpa-manager-fcgid.conf
+# the examples in conf/ name the places of the default PREFIX
+PLACES = -e 's|/usr/local/share/cpa-manager|$(DATADIR)|g' \
+	-e 's|/usr/local/libexec/cpa-manager|$(LIBEXECDIR)|g' \
+	-e 's|/etc/cpa-manager|$(SYSCONFDIR)/cpa-manager|g'
 
 install: ## put programs, page, examples and documents under DESTDIR and PREFIX
 	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(DATADIR) $(DESTDIR)$(DOCDIR)/examples
@@ -242,7 +252,8 @@ install: ## put programs, page, examples and documents under DESTDIR and PREFIX
 	    conf/nginx/fastcgi-params.nginx $(DESTDIR)$(DATADIR)
 	tools/page-headers nginx build/management.csp >$(DESTDIR)$(DATADIR)/page-headers.nginx
 	tools/page-headers apache build/management.csp >$(DESTDIR)$(DATADIR)/page-headers.apache
-	$(INSTALL) -m 644 $(CONF) $(DESTDIR)$(DOCDIR)/examples
+	sed $(PLACES) conf/apache/site.apache >$(DESTDIR)$(DATADIR)/site.apache
+	for f in $(EXAMPLES); do sed $(PLACES) $$f >$(DESTDIR)$(DOCDIR)/examples/$${f##*/} || exit 1; done
 	$(INSTALL) -m 644 README.md LICENSE docs/*.md $(DESTDIR)$(DOCDIR)
 
 uninstall: ## remove what install put there; data and configuration stay

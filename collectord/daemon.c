@@ -1,5 +1,6 @@
 #include "daemon.h"
 
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -91,13 +92,16 @@ daemon_tell_consumed(struct daemon *d, int64_t ms)
 }
 
 void
-daemon_tell_refused(struct daemon *d)
+daemon_tell_refused(struct daemon *d, unsigned version)
 {
 	pthread_mutex_lock(&d->lock);
-	d->state.key_refused = true;
-	d->state_version++;
-	/* at once: the writer may be held up by a locked database */
-	d->source.refused_until_ms = clock_now_ms() + CPA_REFUSED_MS;
+	/* meanwhile somebody may have entered another key */
+	if (version == d->source_version) {
+		d->state.key_refused = true;
+		d->state_version++;
+		/* at once: the writer may be held up by a locked database */
+		d->source.refused_until_ms = clock_now_ms() + CPA_REFUSED_MS;
+	}
 	pthread_mutex_unlock(&d->lock);
 	spool_wake(&d->spool);
 }
@@ -112,16 +116,32 @@ daemon_state(struct daemon *d, struct source_state *out, unsigned *version)
 	pthread_mutex_unlock(&d->lock);
 }
 
-void
+bool
 daemon_sleep(struct daemon *d, int64_t ms)
 {
 	struct pollfd fds[] = {
 		{ .fd = d->stop_fd, .events = POLLIN },
 		{ .fd = d->wake_fd, .events = POLLIN },
 	};
+	int timeout = ms < 0 ? 0 : ms > INT_MAX ? INT_MAX : (int)ms;
 	uint64_t count;
 
-	if (poll(fds, 2, (int)ms) > 0 && (fds[1].revents & POLLIN) != 0)
-		if (read(d->wake_fd, &count, sizeof count) == -1)
-			return;
+	if (poll(fds, 2, timeout) <= 0)
+		return false;
+	if ((fds[1].revents & POLLIN) != 0 &&
+	    read(d->wake_fd, &count, sizeof count) == -1)
+		return false;
+	return true;
+}
+
+void
+daemon_pause(struct daemon *d, int64_t ms)
+{
+	struct pollfd stop = { .fd = d->stop_fd, .events = POLLIN };
+
+	/* once it is readable it stays so, and nobody may spin on it */
+	if (atomic_load(&d->stopping))
+		poll(NULL, 0, ms < 100 ? (int)ms : 100);
+	else
+		poll(&stop, 1, (int)ms);
 }

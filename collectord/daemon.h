@@ -65,14 +65,21 @@ void daemon_source_set(struct daemon *d, const struct source_config *in);
 void daemon_tell(struct daemon *d, const char *collector, const char *transport,
     const char *error, const char *hint);
 void daemon_tell_consumed(struct daemon *d, int64_t ms);
-void daemon_tell_refused(struct daemon *d);
+/* The key of that version of the configuration was refused. */
+void daemon_tell_refused(struct daemon *d, unsigned version);
 
 /* Copy the reader's state; key_refused is taken, not copied. */
 void daemon_state(
     struct daemon *d, struct source_state *out, unsigned *version);
 
-/* Wait at most ms, ended early by the end or by a change of configuration. */
-void daemon_sleep(struct daemon *d, int64_t ms);
+/*
+ * The reader's wait, of at most ms: ended early by the end or by a change of
+ * configuration, and then true.
+ */
+bool daemon_sleep(struct daemon *d, int64_t ms);
+
+/* The writer's: ended early by the end alone; a short one at the end. */
+void daemon_pause(struct daemon *d, int64_t ms);
 
 /* The threads, given a struct daemon *. */
 void *reader_main(void *arg);

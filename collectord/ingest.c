@@ -21,9 +21,14 @@
 #define DEAD_MAX ((size_t)64 * 1024)          /* kept of a dead letter */
 #define DETAIL_MAX ((size_t)8 * 1024 * 1024)
 
+struct item {            /* what an event was made of */
+	struct str text; /* its beginning, of at most DEAD_MAX bytes */
+	int64_t element; /* place within the batch */
+};
+
 struct dead_letter {
 	struct str payload, reason;
-	int64_t element; /* place within the batch */
+	int64_t element;
 };
 
 struct ingest {
@@ -34,10 +39,12 @@ struct ingest {
 	struct json_split split;
 	struct arena arena; /* of the events of one transaction */
 	struct usage_event events[EVENTS_MAX];
+	struct item items[EVENTS_MAX];
 	size_t n_events, n_dead;
-	struct dead_letter dead[EVENTS_MAX];
+	struct dead_letter dead[2 * EVENTS_MAX]; /* each event may become one */
 	int64_t element; /* elements of the batch taken so far */
 	bool over;       /* no more elements */
+	bool whole;      /* ... because the list has ended */
 };
 
 struct ingest *
@@ -72,16 +79,41 @@ ingest_free(struct ingest *in)
 	free(in);
 }
 
+void
+ingest_forget(struct ingest *in)
+{
+	intern_clear(in->intern);
+}
+
 /* ---- elements ---- */
 
+static bool
+is_damaged(const struct err *e)
+{
+	return strcmp(err_code(e), "spool_damaged") == 0;
+}
+
 static void
-add_dead(struct ingest *in, struct str payload, const char *reason)
+add_dead(
+    struct ingest *in, struct str payload, int64_t element, const char *reason)
 {
 	struct dead_letter *dead = &in->dead[in->n_dead++];
 
-	dead->element = in->element;
+	dead->element = element;
 	dead->payload = redact_payload(payload, DEAD_MAX, &in->arena);
 	dead->reason = str_of(arena_strdup(&in->arena, str_of(reason)));
+}
+
+/* An event keeps what it was made of, in case the database refuses it. */
+static void
+keep_item(struct ingest *in, struct str text)
+{
+	struct item *item = &in->items[in->n_events];
+
+	if (text.n > DEAD_MAX)
+		text.n = DEAD_MAX;
+	item->element = in->element;
+	item->text = str_of(arena_strdup(&in->arena, text));
 }
 
 /* The text of an element that is a JSON string; *item stays for others. */
@@ -115,19 +147,20 @@ take(struct ingest *in, struct str element, int64_t now_ms,
 	if (str_eq(element, STR("null")))
 		return;
 	if (unquote(in, &item, &e) != 0) {
-		add_dead(in, element, e.text);
+		add_dead(in, element, in->element, e.text);
 		return;
 	}
 	switch (normalise(
 	    item, now_ms, &in->arena, &in->events[in->n_events], &e)) {
 	case PAYLOAD_EVENT:
+		keep_item(in, item);
 		in->n_events++;
 		break;
 	case PAYLOAD_REFRESH:
 		result->refresh = true;
 		break;
 	case PAYLOAD_DEAD:
-		add_dead(in, item, e.text);
+		add_dead(in, item, in->element, e.text);
 		break;
 	case PAYLOAD_BLANK:
 	case PAYLOAD_CONTROL:
@@ -141,8 +174,34 @@ refuse_rest(struct ingest *in, struct str rest, const char *reason,
     struct ingest_result *result)
 {
 	in->element++;
-	add_dead(in, rest, reason);
+	add_dead(in, rest, in->element, reason);
 	text_set(result->problem, sizeof result->problem, reason);
+	in->over = true;
+}
+
+/*
+ * Have more of the answer: at least as much again as is there, or a large
+ * element that arrived in small pieces would be looked through for each.
+ */
+static int
+read_more(struct ingest *in, struct spool *spool, struct spool_batch *b,
+    struct err *e)
+{
+	size_t before = in->window.n;
+	int rc;
+
+	do
+		rc = spool_read(spool, b, &in->window, e);
+	while (rc == 1 && in->window.n < 2 * before);
+	/* what ended it shows again at the next call */
+	return in->window.n > before ? 1 : rc;
+}
+
+/* The elements that did not come whole are lost; the table of gaps says so. */
+static void
+end_early(struct ingest *in, const char *problem, struct ingest_result *result)
+{
+	text_set(result->problem, sizeof result->problem, problem);
 	in->over = true;
 }
 
@@ -162,13 +221,14 @@ gather(struct ingest *in, struct spool *spool, struct spool_batch *b,
 			take(in, element, b->end_ms, result);
 			break;
 		case JSON_SPLIT_END:
-			in->over = true;
+			in->over = in->whole = true;
 			break;
 		case JSON_SPLIT_BAD:
 			/* all of it, for a person to look at */
 			while ((rc = spool_read(spool, b, &in->window, e)) == 1)
 				;
-			if (rc < 0 && e->kind != ERR_TOO_LARGE)
+			if (rc < 0 && e->kind != ERR_TOO_LARGE &&
+			    !is_damaged(e))
 				return -1;
 			refuse_rest(in, buf_view(&in->window),
 			    "usage queue answer is not a JSON array", result);
@@ -176,19 +236,18 @@ gather(struct ingest *in, struct spool *spool, struct spool_batch *b,
 		case JSON_SPLIT_MORE:
 			buf_consume(&in->window, in->split.pos);
 			in->split.pos = 0;
-			rc = spool_read(spool, b, &in->window, e);
-			if (rc < 0 && e->kind != ERR_TOO_LARGE)
-				return -1;
+			rc = read_more(in, spool, b, e);
 			if (rc == 1)
 				break;
-			/* a batch that broke off ends so; a whole one must not
-			 */
-			if (b->how != SPOOL_END_OK && rc == 0)
-				in->over = true;
+			if (rc == 0)
+				end_early(in, "unexpected EOF", result);
+			else if (e->kind == ERR_TOO_LARGE)
+				refuse_rest(
+				    in, buf_view(&in->window), e->text, result);
+			else if (is_damaged(e))
+				end_early(in, e->text, result);
 			else
-				refuse_rest(in, buf_view(&in->window),
-				    rc < 0 ? e->text : "unexpected EOF",
-				    result);
+				return -1;
 			break;
 		}
 	}
@@ -370,27 +429,47 @@ store_dead(struct db *db, const struct spool_batch *b,
 	return 0;
 }
 
+static const char *
+gap_detail(const struct spool_batch *b)
+{
+	switch (b->how) {
+	case SPOOL_END_KILLED:
+		return "collectord ended while an answer was on its way";
+	case SPOOL_END_LOST:
+		return "the spool is damaged on the disk";
+	case SPOOL_END_OK:
+	case SPOOL_END_BROKEN:
+		break;
+	}
+	return "the answer of CPA broke off";
+}
+
+/*
+ * Enter what may be missing, when the list has not come to its end; not when
+ * as many elements came as were asked for, since CPA gives no more.
+ */
 static int
 store_gap(struct ingest *in, struct db *db, const struct spool_batch *b,
-    struct err *e)
+    struct ingest_result *result, struct err *e)
 {
-	sqlite3_stmt *st = db_stmt(db, SQL_gap_add, e);
 	int64_t missing = (int64_t)b->count - in->element;
 	unsigned char digest[SHA256_BYTES];
+	sqlite3_stmt *st;
 
-	if (st == NULL)
+	if (in->whole || (b->count > 0 && missing <= 0))
+		return 0;
+	if ((st = db_stmt(db, SQL_gap_add, e)) == NULL)
 		return -1;
 	place_digest(b, 0, 'g', digest);
 	db_bind_i64(st, P_gap_add_from_ms, b->asked_ms);
 	db_bind_i64(st, P_gap_add_to_ms, b->end_ms);
 	db_bind_str(st, P_gap_add_reason, STR("pop_in_doubt"));
-	db_bind_i64(st, P_gap_add_in_doubt, missing > 0 ? missing : 0);
-	db_bind_str(st, P_gap_add_detail,
-	    b->how == SPOOL_END_KILLED ?
-		STR("collectord ended while an answer was on its way") :
-		STR("the answer of CPA broke off"));
+	if (b->count > 0) /* else nobody knows */
+		db_bind_i64(st, P_gap_add_in_doubt, missing);
+	db_bind_str(st, P_gap_add_detail, str_of(gap_detail(b)));
 	db_bind_i64(st, P_gap_add_created_ms, clock_now_ms());
 	db_bind_blob(st, P_gap_add_digest, digest, sizeof digest);
+	result->gap = true;
 	return db_exec(db, st, e);
 }
 
@@ -421,6 +500,29 @@ move_position(struct db *db, struct spool_position to, struct err *e)
 }
 
 /*
+ * Is it this event alone that cannot be stored?  Then it would fail for ever;
+ * any other trouble is waited for.
+ */
+static bool
+is_refusal(struct db *db, const struct err *e)
+{
+	if (e->kind != ERR_INTERNAL || sqlite3_get_autocommit(db->handle))
+		return false;
+	switch (sqlite3_errcode(db->handle) & 0xff) {
+	case SQLITE_CONSTRAINT:
+	case SQLITE_TOOBIG:
+	case SQLITE_MISMATCH:
+		return true;
+	case SQLITE_OK:
+	case SQLITE_ROW:
+	case SQLITE_DONE: /* it was not the database, but the packing */
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
  * One transaction: events from *done on until it has lasted long enough, the
  * dead letters with the last of them, and the end of the batch when it has
  * come.
@@ -441,8 +543,11 @@ store(struct ingest *in, struct db *db, const struct spool_batch *b,
 	for (; i < in->n_events; i++) {
 		if (i % 32 == 31 && clock_mono_ms() - begun_ms > TRANSACTION_MS)
 			break;
-		if (store_event(in, db, &in->events[i], now_ms, &part, e) != 0)
+		if (store_event(in, db, &in->events[i], now_ms, &part, e) == 0)
+			continue;
+		if (!is_refusal(db, e))
 			goto fail;
+		add_dead(in, in->items[i].text, in->items[i].element, e->text);
 	}
 	for (size_t j = 0; i == in->n_events && j < in->n_dead; j++)
 		if (store_dead(db, b, &in->dead[j], &part, e) != 0)
@@ -451,7 +556,7 @@ store(struct ingest *in, struct db *db, const struct spool_batch *b,
 	    add_counter(db, "dead_letters", part.dead, e) != 0)
 		goto fail;
 	if (in->over && i == in->n_events &&
-	    ((b->how != SPOOL_END_OK && store_gap(in, db, b, e) != 0) ||
+	    (store_gap(in, db, b, result, e) != 0 ||
 		move_position(db, b->after, e) != 0))
 		goto fail;
 	result->inserted += part.inserted;
@@ -489,6 +594,7 @@ ingest_batch(struct ingest *in, struct db *db, struct spool *spool,
 	json_split_init(&in->split);
 	in->element = 0;
 	in->over = !b.has_data;
+	in->whole = false;
 	do {
 		size_t done = 0;
 

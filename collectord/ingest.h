@@ -12,17 +12,24 @@ struct ingest; /* opaque: caches and memory kept from batch to batch */
 struct ingest_result {
 	int64_t inserted, skipped, dead;
 	bool refresh;      /* CPA said that its account list has changed */
-	char problem[256]; /* the answer was no list: what it was, "" : fine */
+	char problem[256]; /* why not all of the answer was usable, "" : fine */
+	bool gap;          /* events may be missing: it stands in the gaps */
 };
 
 struct ingest *ingest_new(void);
 void ingest_free(struct ingest *in);
 
+/* Another database: the numbers of the last one's texts mean nothing in it. */
+void ingest_forget(struct ingest *in);
+
 /*
  * Store one batch, in transactions of at most 1000 events or about 40 ms.
- * The last one also moves the position in the spool past the batch and, for a
- * batch that broke off, enters what may be missing into the table of gaps.
- * `before_commit` (may be NULL) runs inside the last one.
+ * The last one also moves the position in the spool past the batch and, when
+ * the list in it does not come to its end, enters what may be missing into the
+ * table of gaps.  `before_commit` (may be NULL) runs inside the last one.
+ *
+ * An event that the database refuses becomes a dead letter: it must not hold
+ * up those behind it.
  *
  * On failure nothing of the current transaction is stored; calling it again
  * with the same batch stores what is missing and nothing twice.

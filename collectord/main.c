@@ -26,6 +26,7 @@
 
 /* A thread that has shown no life for so long is stuck. */
 #define STUCK_MS 90000
+#define SPOOL_RETRY_MS 2000
 
 static const char usage_text[] =
     "usage: collectord [--data DIR] [--debug]\n"
@@ -123,6 +124,59 @@ begin_stop(struct daemon *d)
 	spool_wake(&d->spool);
 }
 
+/* Act on one signal.  True when it is to end. */
+static bool
+take_signal(struct daemon *d, int signals)
+{
+	struct signalfd_siginfo info;
+
+	if (read(signals, &info, sizeof info) != sizeof info)
+		return false;
+	switch (info.ssi_signo) {
+	case SIGHUP:
+		atomic_store(&d->reload, true);
+		spool_wake(&d->spool);
+		return false;
+	case SIGTERM:
+	case SIGINT:
+		begin_stop(d);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
+ * Have the spool open.  A disk without room is no reason to end: whoever
+ * starts us again would find the same.  Returns 0, or -1 when it is time to
+ * end first.
+ */
+static int
+open_spool(struct daemon *d, int signals)
+{
+	struct pollfd fd = { .fd = signals, .events = POLLIN };
+	bool told = false;
+	struct err e;
+
+	while (spool_open(&d->spool, d->cfg.spool_dir, d->cfg.spool_limit_bytes,
+		   &e) != 0) {
+		if (!told) {
+			log_write(LOG_ERROR, "not collecting",
+			    LOG_Z("error", e.text));
+			notify_send("READY=1");
+			notify_status(e.text);
+		}
+		told = true;
+		notify_send("WATCHDOG=1");
+		for (int64_t until = clock_mono_ms() + SPOOL_RETRY_MS, left;
+		     (left = until - clock_mono_ms()) > 0;)
+			if (poll(&fd, 1, (int)left) > 0 &&
+			    take_signal(d, fd.fd))
+				return -1;
+	}
+	return 0;
+}
+
 static bool
 threads_alive(struct daemon *d)
 {
@@ -137,7 +191,6 @@ static void
 supervise(struct daemon *d, int signals, int64_t watchdog_ms)
 {
 	struct pollfd fd = { .fd = signals, .events = POLLIN };
-	struct signalfd_siginfo info;
 	int timeout = watchdog_ms > 0 ? (int)watchdog_ms : 10000;
 
 	while (!atomic_load(&d->stopping)) {
@@ -147,22 +200,8 @@ supervise(struct daemon *d, int signals, int64_t watchdog_ms)
 			notify_send("WATCHDOG=1");
 		else
 			log_line(LOG_ERROR, "a thread is stuck");
-		if (poll(&fd, 1, timeout) <= 0)
-			continue;
-		if (read(signals, &info, sizeof info) != sizeof info)
-			continue;
-		switch (info.ssi_signo) {
-		case SIGHUP:
-			atomic_store(&d->reload, true);
-			spool_wake(&d->spool);
-			break;
-		case SIGTERM:
-		case SIGINT:
-			begin_stop(d);
-			break;
-		default:
-			break;
-		}
+		if (poll(&fd, 1, timeout) > 0)
+			(void)take_signal(d, signals);
 	}
 }
 
@@ -172,6 +211,9 @@ run(struct daemon *d, int signals)
 	pthread_t reader, writer;
 	struct err e;
 
+	/* before there are threads, which inherit it */
+	if (confine(&e) != 0)
+		log_write(LOG_WARN, "not confined", LOG_Z("error", e.text));
 	atomic_store(&d->reader_alive_ms, clock_mono_ms());
 	atomic_store(&d->writer_alive_ms, clock_mono_ms());
 	if (pthread_create(&writer, NULL, writer_main, d) != 0) {
@@ -185,13 +227,12 @@ run(struct daemon *d, int signals)
 		pthread_join(writer, NULL);
 		return 1;
 	}
-	if (confine(&e) != 0)
-		log_write(LOG_WARN, "not confined", LOG_Z("error", e.text));
 	notify_send("READY=1");
 	notify_status("collecting");
 	supervise(d, signals, notify_watchdog_ms());
 	pthread_join(reader, NULL);
 	pthread_join(writer, NULL);
+	spool_forget(&d->spool);
 	log_line(LOG_INFO, "ended");
 	return atomic_load(&d->failed) ? 1 : 0;
 }
@@ -201,7 +242,7 @@ main(int argc, char **argv)
 {
 	static struct daemon d;
 	struct options o = { .data_dir = NULL };
-	int code, signals, lock;
+	int code, signals, lock = -1;
 	struct err e;
 
 	if ((code = parse_options(argc, argv, &o)) != -1)
@@ -218,9 +259,7 @@ main(int argc, char **argv)
 	}
 	make_parent(d.cfg.data_dir);
 	if ((lock = daemon_lock(d.cfg.lock_path, &e)) == -1 ||
-	    http_global_init(&e) != 0 ||
-	    spool_open(
-		&d.spool, d.cfg.spool_dir, d.cfg.spool_limit_bytes, &e) != 0) {
+	    http_global_init(&e) != 0) {
 		fprintf(stderr, "collectord: %s\n", e.text);
 		goto out;
 	}
@@ -234,11 +273,16 @@ main(int argc, char **argv)
 	}
 	log_write(LOG_INFO, "started", LOG_Z("version", CPA_MANAGER_VERSION),
 	    LOG_Z("database", d.cfg.db_path));
-	code = run(&d, signals);
-	spool_close(&d.spool);
+	if (open_spool(&d, signals) != 0) {
+		code = 0;
+	} else {
+		code = run(&d, signals);
+		spool_close(&d.spool);
+	}
 	http_global_cleanup();
 out:
-	/* the lock goes with the process */
+	if (lock != -1)
+		close(lock);
 	explicit_bzero(d.source.key, sizeof d.source.key);
 	cfg_free(&d.cfg);
 	return code;

@@ -27,6 +27,9 @@
 	"again before that or before ten minutes have passed, since CPA bans " \
 	"addresses."
 #define BLANK_MAX 16 /* an empty answer is shorter: "[]", "null" */
+#define NAP_MS 10000 /* the watchdog wants to see life so often */
+#define REST_MAX_MS ((int64_t)24 * 3600 * 1000)
+#define NO_ROOM_MS 1000 /* until it is looked whether there is room again */
 
 struct reader {
 	struct daemon *d;
@@ -39,16 +42,43 @@ struct reader {
 	/* the answer in hand */
 	char head[BLANK_MAX]; /* its first bytes, until there are more */
 	size_t head_n;
+	char first, last;  /* first and latest byte but white space, 0: none */
 	bool spooled;      /* something of it is in the spool */
 	struct buf held;   /* what a full disk did not take */
+	char logged[600];  /* the trouble that the log has last */
 	bool refusal_told; /* the state says why nothing is asked */
 };
 
 enum outcome {
 	GOT_SOME,    /* ask again at once */
 	GOT_NOTHING, /* wait for the poll interval */
-	GOT_ERROR    /* back off */
+	GOT_ERROR,   /* back off */
+	GOT_NO_ROOM  /* nothing was asked: look again soon */
 };
+
+/* Wait so long, or until there is something new to know. */
+static void
+rest(struct reader *r, int64_t ms)
+{
+	int64_t until = clock_mono_ms() + (ms < REST_MAX_MS ? ms : REST_MAX_MS);
+
+	for (int64_t left; (left = until - clock_mono_ms()) > 0;) {
+		atomic_store(&r->d->reader_alive_ms, clock_mono_ms());
+		if (daemon_sleep(r->d, left < NAP_MS ? left : NAP_MS))
+			return;
+	}
+}
+
+/* The end has come and what it may still take is over. */
+static bool
+out_of_time(struct reader *r)
+{
+	if (!atomic_load(&r->d->stopping))
+		return false;
+	if (r->stop_seen_ms == 0)
+		r->stop_seen_ms = clock_mono_ms();
+	return clock_mono_ms() - r->stop_seen_ms > DRAIN_MS;
+}
 
 /* ---- the answer's way into the spool ---- */
 
@@ -67,15 +97,39 @@ put(struct reader *r, const char *p, size_t n)
 	return r->held.failed ? -1 : 0;
 }
 
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
 static int
 on_bytes(void *arg, const char *p, size_t n)
 {
 	struct reader *r = arg;
+	size_t i = 0;
 
 	atomic_store(&r->d->reader_alive_ms, clock_mono_ms());
+	while (r->first == 0 && i < n && is_blank(p[i]))
+		i++;
+	p += i;
+	n -= i;
+	if (n == 0)
+		return 0;
+	if (r->first == 0)
+		r->first = p[0];
+	for (i = n; i > 0 && is_blank(p[i - 1]); i--)
+		;
+	if (i > 0)
+		r->last = p[i - 1];
 	if (!r->spooled && r->head_n + n <= sizeof r->head) {
 		memcpy(r->head + r->head_n, p, n);
 		r->head_n += n;
+		return 0;
+	}
+	/* only a list can be CPA's queue: no page is kept as events */
+	if (r->first != '[') {
+		r->head_n = sizeof r->head + 1;
 		return 0;
 	}
 	if (!r->spooled && put(r, r->head, r->head_n) != 0)
@@ -83,17 +137,18 @@ on_bytes(void *arg, const char *p, size_t n)
 	return put(r, p, n);
 }
 
-/* An answer that holds nothing: no bytes, "[]" or "null". */
+/* An answer that says that nothing is there: "[]" or "null". */
 static bool
 is_empty(const struct reader *r)
 {
-	struct str s = str_trim((struct str){ r->head, r->head_n });
+	struct str s;
 
-	if (r->spooled)
+	if (r->spooled || r->head_n > sizeof r->head)
 		return false;
+	s = str_trim((struct str){ r->head, r->head_n });
 	if (s.n >= 2 && s.p[0] == '[' && s.p[s.n - 1] == ']')
 		return str_trim((struct str){ s.p + 1, s.n - 2 }).n == 0;
-	return s.n == 0 || str_eq(s, STR("null"));
+	return str_eq(s, STR("null"));
 }
 
 static bool
@@ -102,11 +157,7 @@ break_off(void *arg)
 	struct reader *r = arg;
 
 	atomic_store(&r->d->reader_alive_ms, clock_mono_ms());
-	if (!atomic_load(&r->d->stopping))
-		return false;
-	if (r->stop_seen_ms == 0)
-		r->stop_seen_ms = clock_mono_ms();
-	return clock_mono_ms() - r->stop_seen_ms > DRAIN_MS;
+	return out_of_time(r);
 }
 
 /*
@@ -130,14 +181,13 @@ finish(struct reader *r, enum spool_end how)
 		}
 		daemon_tell(d, "error", NULL, e.text,
 		    "Make room on the disk of the data directory.");
-		if (atomic_load(&d->stopping) &&
-		    clock_mono_ms() - r->stop_seen_ms > DRAIN_MS) {
+		if (out_of_time(r)) {
 			log_write(LOG_ERROR, "batch not written at the end",
 			    LOG_Z("error", e.text),
 			    LOG_INT("bytes", r->held.n));
 			return;
 		}
-		daemon_sleep(d, 1000);
+		daemon_pause(d, NO_ROOM_MS);
 	}
 }
 
@@ -150,7 +200,48 @@ tell(struct reader *r, const char *error, const char *hint)
 
 	snprintf(text, sizeof text, "http: %s", error);
 	daemon_tell(r->d, "error", "http", text, hint);
-	log_write(LOG_WARN, "queue not read", LOG_Z("error", text));
+	if (strcmp(r->logged, text) != 0)
+		log_write(LOG_WARN, "queue not read", LOG_Z("error", text));
+	text_set(r->logged, sizeof r->logged, text);
+}
+
+static void
+tell_running(struct reader *r)
+{
+	const char *mode = r->source.mode, *hint = "";
+
+	if (strcmp(mode, "resp") == 0 || strcmp(mode, "subscribe") == 0)
+		hint = "This version collects over HTTP, whatever the "
+		       "collector mode says.";
+	daemon_tell(r->d, "running", "http", "", hint);
+	if (r->logged[0] != '\0')
+		log_line(LOG_INFO, "queue is read again");
+	r->logged[0] = '\0';
+}
+
+/* A 2xx answer that is no list: it is not CPA that answers. */
+static void
+tell_alien(struct reader *r)
+{
+	char text[96];
+
+	if (r->first == 0)
+		text_set(text, sizeof text, "EOF");
+	else if (r->first == '{')
+		text_set(text, sizeof text,
+		    "json: cannot unmarshal object into Go value of type "
+		    "[]json.RawMessage");
+	else
+		snprintf(text, sizeof text,
+		    r->first > ' ' && r->first < 127 ?
+			"invalid character '%c' looking for beginning of "
+			"value" :
+			"invalid character 0x%02x looking for beginning of "
+			"value",
+		    (unsigned char)r->first);
+	tell(r, text,
+	    "Something else than CPA's usage queue answers there: check the "
+	    "address.");
 }
 
 /* An answer other than 2xx: the contract's text, and what to do about it. */
@@ -173,6 +264,9 @@ tell_status(struct reader *r, const struct http_answer *a)
 		snprintf(text, sizeof text,
 		    "usage queue request failed: %s%s%.*s", line,
 		    body.n > 0 ? ": " : "", STR_ARG(body));
+	if (a->status / 100 == 3)
+		hint = "Enter the address that CPA is at, not one that leads "
+		       "elsewhere.";
 	if (a->status == 401)
 		hint = REFUSED_HINT;
 	else if (a->status == 403)
@@ -180,7 +274,7 @@ tell_status(struct reader *r, const struct http_answer *a)
 		       "management (allow-remote: true).";
 	if (a->status == 401 || a->status == 403) {
 		r->refusal_told = true;
-		daemon_tell_refused(r->d);
+		daemon_tell_refused(r->d, r->source_version);
 	}
 	tell(r, text, hint);
 }
@@ -188,13 +282,46 @@ tell_status(struct reader *r, const struct http_answer *a)
 static void
 wait_after_error(struct reader *r)
 {
-	daemon_sleep(r->d, r->backoff_ms);
+	rest(r, r->backoff_ms);
 	r->backoff_ms *= 2;
 	if (r->backoff_ms > BACKOFF_LAST_MS)
 		r->backoff_ms = BACKOFF_LAST_MS;
 }
 
 /* ---- one batch ---- */
+
+/* A 2xx answer has come to its end. */
+static enum outcome
+take_answer(struct reader *r)
+{
+	struct daemon *d = r->d;
+
+	if (is_empty(r)) {
+		spool_nothing(&d->spool);
+		r->backoff_ms = BACKOFF_FIRST_MS;
+		tell_running(r);
+		return GOT_NOTHING;
+	}
+	if (r->first != '[') {
+		spool_nothing(&d->spool);
+		tell_alien(r);
+		return GOT_ERROR;
+	}
+	if (!r->spooled)
+		(void)put(r, r->head, r->head_n);
+	/* without a length an answer that is cut looks like a whole one */
+	finish(r, r->last == ']' ? SPOOL_END_OK : SPOOL_END_BROKEN);
+	daemon_tell_consumed(d, clock_now_ms());
+	if (r->last != ']') {
+		tell(r, "unexpected EOF",
+		    "The answer broke off; what is missing stands in the "
+		    "list of gaps.");
+		return GOT_ERROR;
+	}
+	r->backoff_ms = BACKOFF_FIRST_MS;
+	tell_running(r);
+	return GOT_SOME;
+}
 
 /* Ask for one batch. */
 static enum outcome
@@ -208,6 +335,7 @@ ask(struct reader *r)
 		.connect_ms = CONNECT_MS,
 		.total_ms = TOTAL_MS,
 		.body_limit_bytes = ANSWER_MAX,
+		.follow = true,
 		.insecure_tls = r->source.tls_skip_verify,
 		.once = true,
 		.sink = on_bytes,
@@ -224,26 +352,16 @@ ask(struct reader *r)
 	    r->source.base, (long long)r->source.batch_size);
 	call.url = url;
 	r->head_n = 0;
+	r->first = r->last = 0;
 	r->spooled = false;
 	if (spool_ask(&d->spool, (unsigned)r->source.batch_size, &e) != 0) {
-		daemon_tell(d, "error", "http", e.text,
+		tell(r, e.text,
 		    "CPA is not asked while its events could not be kept.");
-		return GOT_ERROR;
+		return GOT_NO_ROOM;
 	}
 	rc = http_do(r->http, &call, &answer, &e);
 	if (rc == 0 && answer.status / 100 == 2) {
-		r->backoff_ms = BACKOFF_FIRST_MS;
-		if (is_empty(r)) {
-			spool_nothing(&d->spool);
-			outcome = GOT_NOTHING;
-		} else {
-			if (!r->spooled)
-				(void)put(r, r->head, r->head_n);
-			finish(r, SPOOL_END_OK);
-			daemon_tell_consumed(d, clock_now_ms());
-			outcome = GOT_SOME;
-		}
-		daemon_tell(d, "running", "http", "", "");
+		outcome = take_answer(r);
 	} else if (rc == 0) {
 		/* a gateway's time-out: the question went on to CPA */
 		if (answer.status == 504)
@@ -252,7 +370,7 @@ ask(struct reader *r)
 			spool_nothing(&d->spool);
 		tell_status(r, &answer);
 	} else {
-		if (!r->spooled)
+		if (!r->spooled && r->first == '[')
 			(void)put(r, r->head, r->head_n);
 		if (answer.sent || r->spooled)
 			finish(r, SPOOL_END_BROKEN);
@@ -278,7 +396,7 @@ must_wait(struct reader *r)
 
 	if (!r->source.enabled) {
 		daemon_tell(d, "stopped", NULL, NULL, "");
-		daemon_sleep(d, 1000);
+		rest(r, 1000);
 		return true;
 	}
 	left = r->source.refused_until_ms - clock_now_ms();
@@ -286,7 +404,7 @@ must_wait(struct reader *r)
 		if (!r->refusal_told)
 			tell(r, "CPA refused the management key", REFUSED_HINT);
 		r->refusal_told = true;
-		daemon_sleep(d, left < 1000 ? left : 1000);
+		rest(r, left < 1000 ? left : 1000);
 		return true;
 	}
 	return false;
@@ -326,6 +444,7 @@ reader_main(void *arg)
 	buf_init(&r.held, HELD_MAX);
 	if ((r.http = http_new(&e)) == NULL) {
 		log_write(LOG_ERROR, "reader", LOG_Z("error", e.text));
+		atomic_store(&d->failed, true);
 		goto out;
 	}
 	while (!atomic_load(&d->stopping)) {
@@ -347,11 +466,14 @@ reader_main(void *arg)
 		case GOT_ERROR:
 			wait_after_error(&r);
 			break;
+		case GOT_NO_ROOM:
+			rest(&r, NO_ROOM_MS);
+			break;
 		case GOT_NOTHING:
 			if (spool_freshen(&d->spool, &e) != 0)
 				log_write(
 				    LOG_WARN, "spool", LOG_Z("error", e.text));
-			daemon_sleep(d, poll_wait_ms(&r));
+			rest(&r, poll_wait_ms(&r));
 			break;
 		}
 	}

@@ -22,6 +22,8 @@
 
 #define SEGMENT_MAX ((int64_t)8 * 1024 * 1024) /* then a new one begins */
 #define FRESHEN_MIN ((int64_t)64 * 1024)       /* stored data that may stay */
+#define FRESHEN_MS 3000                        /* ... and for how long */
+#define COPY_BYTES ((size_t)64 * 1024)
 #define RESERVE_MIN ((int64_t)4 * 1024 * 1024)
 #define BOOT_FILE "/proc/sys/kernel/random/boot_id"
 
@@ -96,6 +98,7 @@ append(struct spool *s, enum record_type type, uint32_t value, const void *p,
 static void
 set_asking(struct spool *s, uint32_t asking)
 {
+	s->asking = asking != 0;
 	if (write_exactly(s->fd, offsetof(struct segment_head, asking), &asking,
 		sizeof asking) != 0)
 		log_write(LOG_WARN, "spool: flag not written",
@@ -105,9 +108,34 @@ set_asking(struct spool *s, uint32_t asking)
 static int
 sync_file(struct spool *s, struct err *e)
 {
-	if (fdatasync(s->fd) == -1)
-		return spool_fail("sync", errno, e);
-	return 0;
+	s->unsynced = fdatasync(s->fd) == -1;
+	return s->unsynced ? spool_fail("sync", errno, e) : 0;
+}
+
+/*
+ * Write once more what the batch in hand has on the disk: after a sync that
+ * failed, the kernel may hold those pages for clean and the next sync would
+ * pass over them.
+ */
+static int
+rewrite_batch(struct spool *s, struct err *e)
+{
+	char *copy = malloc(COPY_BYTES);
+	int rc = copy == NULL ? fail(e, ERR_UNAVAILABLE, "out of memory") : 0;
+
+	for (int64_t at = s->intent; rc == 0 && at < s->tail;) {
+		size_t n = s->tail - at < (int64_t)COPY_BYTES ?
+			       (size_t)(s->tail - at) :
+			       COPY_BYTES;
+
+		if (read_exactly(s->fd, at, copy, n, e) != 1)
+			rc = fail(e, ERR_UNAVAILABLE, "spool: cannot be read");
+		else if (write_exactly(s->fd, at, copy, n) != 0)
+			rc = spool_fail("rewrite", errno, e);
+		at += (int64_t)n;
+	}
+	free(copy);
+	return rc;
 }
 
 /* A new segment, durable with its name, becomes the current one. */
@@ -139,16 +167,36 @@ new_segment(struct spool *s, struct err *e)
 		unlink(path);
 		return spool_fail("new segment", saved, e);
 	}
-	if (s->fd != -1)
+	if (s->fd != -1) {
+		/* what an append that failed has left would look like damage */
+		if (ftruncate(s->fd, s->tail) == -1)
+			log_write(LOG_WARN, "spool: not cut",
+			    LOG_Z("error", strerrordesc_np(errno)));
 		close(s->fd);
+	}
 	s->fd = fd;
 	s->segment = number;
 	s->tail = s->reserved = SEGMENT_HEAD;
-	s->intent = 0;
+	s->intent = s->soiled_ms = 0;
 	pthread_mutex_lock(&s->lock);
 	s->end = (struct spool_position){ number, SEGMENT_HEAD };
 	pthread_mutex_unlock(&s->lock);
 	return 0;
+}
+
+/* Give a segment a head again whose own cannot be trusted. */
+static int
+mend_head(
+    struct spool *s, int64_t number, struct segment_head *head, struct err *e)
+{
+	*head = (struct segment_head){
+		.magic = SEGMENT_MAGIC, .segment = number, .asking = 1
+	};
+	if (random_bytes(head->id, sizeof head->id, e) != 0)
+		return -1;
+	return write_exactly(s->fd, 0, head, sizeof *head) == 0 ?
+		   0 :
+		   spool_fail("head", errno, e);
 }
 
 /* Batches that a segment holds, and its sound length; cuts what is torn. */
@@ -179,11 +227,14 @@ settle_segment(struct spool *s, int64_t number, struct err *e)
 	rc = read_exactly(s->fd, 0, &head, sizeof head, e);
 	if (rc < 0)
 		goto out;
-	if (rc == 0 || memcmp(head.magic, SEGMENT_MAGIC, 8) != 0) {
+	damaged = rc == 1 && memcmp(head.magic, SEGMENT_MAGIC, 8) != 0;
+	if (rc == 0 || (damaged && size == SEGMENT_HEAD)) {
 		/* its making was cut short: nothing can be in it */
 		rc = unlink(path) == 0 ? 0 : spool_fail(path, errno, e);
 		goto out;
 	}
+	if (damaged && (rc = mend_head(s, number, &head, e)) != 0)
+		goto out;
 	s->tail = SEGMENT_HEAD;
 	while ((rc = record_at(s->fd, s->tail, size, true, &h, e)) == 1) {
 		s->tail += RECORD_HEAD + h.length;
@@ -193,7 +244,7 @@ settle_segment(struct spool *s, int64_t number, struct err *e)
 	if (rc < 0)
 		goto out;
 	/* bytes that are no record: something was there, so it is in doubt */
-	damaged = size - s->tail >= (open_batch ? 1 : RECORD_HEAD);
+	damaged |= size - s->tail >= (open_batch ? 1 : RECORD_HEAD);
 	if (s->tail < size && ftruncate(s->fd, s->tail) == -1) {
 		rc = spool_fail("cut", errno, e);
 		goto out;
@@ -209,7 +260,7 @@ settle_segment(struct spool *s, int64_t number, struct err *e)
 		    sizeof asked_ms, e);
 	if (rc == 0)
 		rc = sync_file(s, e);
-	s->waiting_bytes += s->tail;
+	s->waiting_bytes += s->tail - SEGMENT_HEAD;
 out:
 	close(s->fd);
 	s->fd = -1;
@@ -279,6 +330,19 @@ spool_close(struct spool *s)
 	s->fd = s->read_fd = s->dir_fd = -1;
 }
 
+void
+spool_forget(struct spool *s)
+{
+	char path[4096];
+
+	if (s->fd == -1 || s->asking || spool_waiting_bytes(s) > 0)
+		return;
+	segment_path(s, s->segment, path, sizeof path);
+	if (unlink(path) == -1)
+		log_write(LOG_WARN, "spool: not removed", LOG_Z("path", path),
+		    LOG_Z("error", strerrordesc_np(errno)));
+}
+
 /* Room for what a batch may bring, so that a full disk shows before it is asked
  * for. */
 static int
@@ -291,6 +355,11 @@ reserve(struct spool *s, struct err *e)
 		need = 2 * s->largest_bytes;
 	if (s->reserved - s->tail >= need)
 		return 0;
+	/* the same again, so that it need not be done for each batch */
+	if (fallocate(s->fd, FALLOC_FL_KEEP_SIZE, s->tail, 2 * need) == 0) {
+		s->reserved = s->tail + 2 * need;
+		return 0;
+	}
 	if (fallocate(s->fd, FALLOC_FL_KEEP_SIZE, s->tail, need) == 0) {
 		s->reserved = s->tail + need;
 		return 0;
@@ -315,7 +384,8 @@ spool_ask(struct spool *s, unsigned count, struct err *e)
 		    (long long)(waiting >> 20));
 	if (reserve(s, e) != 0)
 		return -1;
-	if (s->intent == 0) {
+	/* another size than announced is announced anew */
+	if (s->intent == 0 || s->intent_count != count) {
 		int64_t at = s->tail;
 
 		if (append(s, RECORD_INTENT, count, NULL, 0, e) != 0 ||
@@ -324,9 +394,9 @@ spool_ask(struct spool *s, unsigned count, struct err *e)
 			return -1;
 		}
 		s->intent = at;
+		s->intent_count = count;
 	}
 	s->batch_bytes = 0;
-	s->data = false;
 	s->asked_ms = clock_now_ms();
 	set_asking(s, 1);
 	return 0;
@@ -348,7 +418,8 @@ spool_data(struct spool *s, const void *p, size_t n, struct err *e)
 		from += piece;
 		n -= piece;
 	}
-	s->data = true;
+	if (s->soiled_ms == 0)
+		s->soiled_ms = clock_mono_ms();
 	s->batch_bytes += s->tail - before;
 	return 0;
 }
@@ -360,6 +431,8 @@ spool_done(
 	int64_t before = s->tail, complete;
 	bool roll = s->tail >= SEGMENT_MAX;
 
+	if (s->unsynced && rewrite_batch(s, e) != 0)
+		return -1;
 	if (append(s, RECORD_END, how, &s->asked_ms, sizeof s->asked_ms, e) !=
 	    0)
 		return -1;
@@ -373,9 +446,10 @@ spool_done(
 	if (s->batch_bytes > s->largest_bytes)
 		s->largest_bytes = s->batch_bytes;
 	s->intent = roll ? 0 : complete;
+	s->intent_count = next_count;
 	pthread_mutex_lock(&s->lock);
+	s->waiting_bytes += complete - s->end.offset;
 	s->end = (struct spool_position){ s->segment, complete };
-	s->waiting_bytes += s->batch_bytes;
 	pthread_cond_broadcast(&s->grown);
 	pthread_mutex_unlock(&s->lock);
 	/* not fatal: the old segment serves until a new one can be made */
@@ -398,7 +472,10 @@ spool_nothing(struct spool *s)
 int
 spool_freshen(struct spool *s, struct err *e)
 {
-	if (s->tail < FRESHEN_MIN || spool_waiting_bytes(s) > 0)
+	if (s->soiled_ms == 0 || spool_waiting_bytes(s) > 0)
+		return 0;
+	if (s->tail < FRESHEN_MIN &&
+	    clock_mono_ms() - s->soiled_ms < FRESHEN_MS)
 		return 0;
 	return new_segment(s, e);
 }

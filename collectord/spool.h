@@ -33,7 +33,8 @@
 enum spool_end {
 	SPOOL_END_OK,     /* the whole answer is there */
 	SPOOL_END_BROKEN, /* it broke off: CPA may have handed out more */
-	SPOOL_END_KILLED  /* found so at a start */
+	SPOOL_END_KILLED, /* found so at a start */
+	SPOOL_END_LOST    /* damaged on the disk: nobody knows what it held */
 };
 
 /* A place in the spool; ordered by segment, then offset. */
@@ -45,36 +46,46 @@ struct spool {
 	char dir[3072];
 	int64_t limit_bytes;
 
-	pthread_mutex_t lock;        /* covers what stands below */
-	pthread_cond_t grown;        /* a batch was completed */
-	struct spool_position first; /* oldest segment there is */
-	struct spool_position end;   /* after the last complete batch */
-	int64_t waiting_bytes;       /* complete, not yet released */
+	pthread_mutex_t lock;      /* covers what stands below */
+	pthread_cond_t grown;      /* a batch was completed */
+	struct spool_position end; /* after the last complete batch */
+	int64_t waiting_bytes;     /* complete, not yet released */
 	bool closed;
 
 	/* the appending thread's own */
 	int fd, dir_fd;
 	int64_t segment, tail; /* where the next record goes */
 	int64_t intent;        /* offset of the open INTENT, 0: none */
+	unsigned intent_count; /* what it announces */
 	int64_t reserved;      /* up to here there is room */
 	int64_t largest_bytes; /* the largest batch so far */
 	int64_t batch_bytes;   /* of the batch in hand */
 	int64_t asked_ms;      /* when it was asked for */
-	bool data;             /* the batch in hand has DATA */
+	int64_t soiled_ms; /* first DATA in the segment, monotonic; 0: none */
+	bool asking;       /* as the flag says */
+	bool unsynced;     /* a sync failed: its pages may be taken for clean */
 
 	/* the reading thread's own */
 	int read_fd;
 	int64_t read_segment;
+	struct spool_position released;
 };
 
 /*
  * Open or make the spool in dir.  A torn record at the end is cut off; a
  * batch that was open when the last daemon ended is closed as SPOOL_END_KILLED
  * unless it is certain that nothing was on its way.  A new segment begins.
+ * ERR_UNAVAILABLE: no room, no right to write; *s is closed then.
  */
 int spool_open(struct spool *s, const char *dir, int64_t limit_bytes,
     struct err *e) ATTR_USE_RESULT;
 void spool_close(struct spool *s);
+
+/*
+ * After both threads have ended: take what was stored off the disk, which is
+ * all of it unless something waits or is in doubt.
+ */
+void spool_forget(struct spool *s);
 
 /* ---- for the thread that appends ---- */
 
@@ -99,8 +110,9 @@ int spool_done(struct spool *s, enum spool_end how, unsigned next_count,
 void spool_nothing(struct spool *s);
 
 /*
- * Begin a new segment once everything was stored and the old one has grown,
- * so that what was stored does not stay on the disk.
+ * Begin a new segment once everything was stored and the old one has grown or
+ * holds events for some seconds, so that they do not stay on the disk: they
+ * carry keys.  To be called whenever there is nothing else to do.
  */
 int spool_freshen(struct spool *s, struct err *e) ATTR_USE_RESULT;
 
@@ -122,14 +134,16 @@ struct spool_batch {
 /*
  * The first complete batch at or after *from.  Returns 1 and fills *b, 0 when
  * there is none yet, -1 with *e when the spool cannot be read.  *from moves
- * over segments that hold nothing more.
+ * over segments that hold nothing more.  A place where records are damaged
+ * gives a batch without data that ends as SPOOL_END_LOST.
  */
 int spool_next(struct spool *s, struct spool_position *from,
     struct spool_batch *b, struct err *e) ATTR_USE_RESULT;
 
 /*
  * Append the next piece of the batch's answer to out.  Returns 1, 0 at the
- * end of the batch, -1 with *e.
+ * end of the batch, -1 with *e: ERR_TOO_LARGE when out cannot hold it, code
+ * "spool_damaged" when it is not what was written.
  */
 int spool_read(struct spool *s, struct spool_batch *b, struct buf *out,
     struct err *e) ATTR_USE_RESULT;

@@ -32,7 +32,7 @@ struct record_head {
 #define RECORD_HEAD ((int64_t)sizeof(struct record_head))
 #define RECORD_MAX ((uint32_t)(1024 * 1024)) /* bytes of one DATA record */
 
-/* CRC-32C-like check of a record; see spool_read.c. */
+/* Check sum of a record. */
 uint32_t record_crc(const struct record_head *h, const void *p);
 
 /* The file of a segment. */

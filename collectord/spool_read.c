@@ -10,13 +10,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
+#include "log.h"
+
 #define SUFFIX ".spool"
 
-/* CRC-32 (IEEE 802.3), eight bits at a time from a table made once. */
-static uint32_t crc_table[256];
+/*
+ * CRC-32 (IEEE 802.3), eight bytes at a time: table[k] carries a byte past k
+ * further ones.
+ */
+static uint32_t crc_table[8][256];
 static pthread_once_t crc_once = PTHREAD_ONCE_INIT;
 
 static void
@@ -25,10 +32,23 @@ crc_make(void)
 	for (uint32_t i = 0; i < 256; i++) {
 		uint32_t c = i;
 
-		for (int k = 0; k < 8; k++)
+		for (int bit = 0; bit < 8; bit++)
 			c = c & 1 ? 0xedb88320u ^ c >> 1 : c >> 1;
-		crc_table[i] = c;
+		crc_table[0][i] = c;
 	}
+	for (int k = 1; k < 8; k++)
+		for (int i = 0; i < 256; i++) {
+			uint32_t c = crc_table[k - 1][i];
+
+			crc_table[k][i] = crc_table[0][c & 0xff] ^ c >> 8;
+		}
+}
+
+static uint32_t
+little_endian(const unsigned char *b)
+{
+	return b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 |
+	       (uint32_t)b[3] << 24;
 }
 
 static uint32_t
@@ -36,8 +56,16 @@ crc_add(uint32_t c, const void *p, size_t n)
 {
 	const unsigned char *b = p;
 
+	for (; n >= 8; b += 8, n -= 8) {
+		uint32_t x = c ^ little_endian(b), y = little_endian(b + 4);
+
+		c = crc_table[7][x & 0xff] ^ crc_table[6][x >> 8 & 0xff] ^
+		    crc_table[5][x >> 16 & 0xff] ^ crc_table[4][x >> 24] ^
+		    crc_table[3][y & 0xff] ^ crc_table[2][y >> 8 & 0xff] ^
+		    crc_table[1][y >> 16 & 0xff] ^ crc_table[0][y >> 24];
+	}
 	while (n-- > 0)
-		c = crc_table[(c ^ *b++) & 0xff] ^ c >> 8;
+		c = crc_table[0][(c ^ *b++) & 0xff] ^ c >> 8;
 	return c;
 }
 
@@ -203,6 +231,21 @@ segment_after(
 	return 0;
 }
 
+/* What cannot be read up to `end` becomes a batch of its own. */
+static int
+lost_batch(int64_t end, struct spool_batch *b)
+{
+	log_write(LOG_ERROR, "spool segment is damaged",
+	    LOG_INT("segment", b->at.segment), LOG_INT("from", b->at.offset),
+	    LOG_INT("to", end));
+	b->count = 0;
+	b->has_data = false;
+	b->how = SPOOL_END_LOST;
+	b->asked_ms = b->end_ms = clock_now_ms();
+	b->after = (struct spool_position){ b->at.segment, end };
+	return 1;
+}
+
 /*
  * A complete batch that begins at b->at, before `end`: its records up to END.
  * Returns 1, 0 when it is not complete there, -1.
@@ -216,16 +259,14 @@ scan_batch(struct spool *s, int64_t end, struct spool_batch *b, struct err *e)
 
 	b->has_data = false;
 	for (bool first = true;; first = false) {
-		if ((rc = record_at(s->read_fd, at, end, false, &h, e)) <= 0)
-			return rc;
+		if (at >= end)
+			return 0;
+		if ((rc = record_at(s->read_fd, at, end, false, &h, e)) < 0)
+			return -1;
+		if (rc == 0 || (first && h.type != RECORD_INTENT))
+			return lost_batch(end, b);
 		at += RECORD_HEAD + h.length;
 		if (first) {
-			if (h.type != RECORD_INTENT)
-				return fail(e, ERR_INTERNAL,
-				    "spool segment %" PRIx64
-				    " is broken at %lld",
-				    (uint64_t)b->at.segment,
-				    (long long)b->at.offset);
 			b->count = h.value;
 			b->asked_ms = h.time_ms;
 			b->next = at;
@@ -240,7 +281,6 @@ scan_batch(struct spool *s, int64_t end, struct spool_batch *b, struct err *e)
 				    at - (int64_t)h.length, &b->asked_ms,
 				    sizeof b->asked_ms, e);
 			return 1;
-
 		} else {
 			/* an INTENT that was never used, then another */
 			b->count = h.value;
@@ -262,6 +302,9 @@ spool_next(struct spool *s, struct spool_position *from, struct spool_batch *b,
 	pthread_mutex_lock(&s->lock);
 	end = s->end;
 	pthread_mutex_unlock(&s->lock);
+	/* a position of another spool says nothing about this one */
+	if (from->segment > end.segment)
+		*from = (struct spool_position){ 0, 0 };
 	*b = (struct spool_batch){ .at = *from };
 	while (b->at.segment <= end.segment) {
 		rc = b->at.segment == 0 ? 0 : open_segment(s, b->at.segment, e);
@@ -306,10 +349,11 @@ spool_read(
 	char *to;
 	int rc;
 
-	if ((rc = open_segment(s, b->at.segment, e)) != 1)
-		return rc < 0 ?
-			   -1 :
-			   fail(e, ERR_INTERNAL, "spool segment has gone away");
+	if ((rc = open_segment(s, b->at.segment, e)) < 0)
+		return -1;
+	if (rc == 0)
+		return fail_code(e, ERR_INTERNAL, "spool_damaged",
+		    "spool segment has gone away");
 	rc = record_at(s->read_fd, b->next, b->after.offset, false, &h, e);
 	if (rc < 0)
 		return -1;
@@ -318,38 +362,77 @@ spool_read(
 	if ((to = buf_reserve(out, h.length)) == NULL)
 		return fail(
 		    e, ERR_TOO_LARGE, "an element of the queue is too large");
-	if (read_exactly(s->read_fd, b->next + RECORD_HEAD, to, h.length, e) !=
-	    1)
-		return fail(e, ERR_INTERNAL, "spool segment is cut");
-	if (record_crc(&h, to) != h.crc)
-		return fail(e, ERR_INTERNAL, "spool segment is damaged");
+	rc = read_exactly(s->read_fd, b->next + RECORD_HEAD, to, h.length, e);
+	if (rc < 0)
+		return -1;
+	if (rc == 0 || record_crc(&h, to) != h.crc)
+		return fail_code(e, ERR_INTERNAL, "spool_damaged",
+		    "spool segment is damaged");
 	buf_commit(out, h.length);
 	b->next += RECORD_HEAD + h.length;
 	return 1;
 }
 
-void
-spool_release(struct spool *s, struct spool_position upto)
+/* Complete bytes that lie at or after `from`; with the lock held. */
+static int64_t
+bytes_from(const struct spool *s, struct spool_position from)
+{
+	int64_t *list = NULL, sum = 0;
+	int n = segment_list(s, &list, NULL);
+
+	for (int i = 0; list != NULL && i < n; i++) {
+		int64_t begin = SEGMENT_HEAD, end = 0;
+		char path[4096];
+		struct stat st;
+
+		if (list[i] < from.segment || list[i] > s->end.segment)
+			continue;
+		segment_path(s, list[i], path, sizeof path);
+		if (list[i] == s->end.segment)
+			end = s->end.offset;
+		else if (stat(path, &st) == 0)
+			end = st.st_size;
+		if (list[i] == from.segment && from.offset > begin)
+			begin = from.offset;
+		sum += end > begin ? end - begin : 0;
+	}
+	free(list);
+	return sum;
+}
+
+static void
+remove_before(const struct spool *s, int64_t segment)
 {
 	char path[4096];
 	int64_t *list;
-	int n;
+	int n = segment_list(s, &list, NULL);
 
-	pthread_mutex_lock(&s->lock);
-	if (upto.segment == s->end.segment && upto.offset >= s->end.offset)
-		s->waiting_bytes = 0;
-	pthread_mutex_unlock(&s->lock);
-	if (upto.segment <= s->first.segment)
-		return;
-	if ((n = segment_list(s, &list, NULL)) < 0)
-		return;
-	for (int i = 0; i < n && list[i] < upto.segment; i++) {
+	for (int i = 0; i < n && list[i] < segment; i++) {
 		segment_path(s, list[i], path, sizeof path);
-		/* a segment that stays is only read again: harmless */
+		/* one that stays is tried again with the next */
 		(void)unlink(path);
 	}
 	free(list);
-	s->first = upto;
+}
+
+void
+spool_release(struct spool *s, struct spool_position upto)
+{
+	struct spool_position was = s->released;
+
+	if (upto.segment == was.segment && upto.offset == was.offset)
+		return;
+	if (upto.segment != was.segment)
+		remove_before(s, upto.segment);
+	pthread_mutex_lock(&s->lock);
+	if (upto.segment == s->end.segment && upto.offset >= s->end.offset)
+		s->waiting_bytes = 0;
+	else if (upto.segment == was.segment && upto.offset > was.offset)
+		s->waiting_bytes -= upto.offset - was.offset;
+	else
+		s->waiting_bytes = bytes_from(s, upto);
+	pthread_mutex_unlock(&s->lock);
+	s->released = upto;
 }
 
 void

@@ -41,9 +41,10 @@ struct writer {
 	struct stat file; /* the database's: has it been replaced? */
 
 	struct collector_state state;
-	char trouble[480]; /* of the writer itself, "" : none */
-	bool changed;      /* the row is out of date */
-	unsigned told;     /* version of the reader's state in it */
+	char trouble[480];           /* of the writer itself, "" : none */
+	bool changed;                /* the row is out of date */
+	int64_t spool_written_bytes; /* as the row has it */
+	unsigned told;               /* version of the reader's state in it */
 	int64_t written_ms;
 };
 
@@ -156,6 +157,7 @@ open_database(struct writer *w, struct err *e)
 
 	if (bootstrap_db(&w->d->cfg, &w->db, e) != 0)
 		return -1;
+	ingest_forget(w->ingest);
 	db_set_cache(&w->db, CACHE_KIB);
 	/* without the data key events are stored all the same */
 	if (bootstrap_data_key(&w->d->cfg, &w->db, &w->key, &key_error) != 0)
@@ -172,6 +174,8 @@ open_database(struct writer *w, struct err *e)
 		w->state.last_consumed_ms = old.last_consumed_ms;
 	if (w->state.last_inserted_ms == 0)
 		w->state.last_inserted_ms = old.last_inserted_ms;
+	/* so that what waits is counted from there */
+	spool_release(&w->d->spool, w->position);
 	w->ready = true;
 	return 0;
 }
@@ -265,6 +269,7 @@ gather_state(struct writer *w)
 	if (reader.last_consumed_ms > s->last_consumed_ms)
 		s->last_consumed_ms = reader.last_consumed_ms;
 	s->spool_bytes = spool_waiting_bytes(&w->d->spool);
+	w->changed |= s->spool_bytes != w->spool_written_bytes;
 	if (w->trouble[0] != '\0') {
 		text_set(s->collector, sizeof s->collector, "error");
 		snprintf(s->last_error, sizeof s->last_error, "store: %s",
@@ -280,6 +285,7 @@ put_state(struct writer *w, struct err *e)
 	if (collector_state_write(&w->db, &w->state, e) != 0)
 		return -1;
 	w->written_ms = clock_mono_ms();
+	w->spool_written_bytes = w->state.spool_bytes;
 	w->changed = false;
 	return 0;
 }
@@ -310,14 +316,11 @@ with_batch(struct db *db, void *arg, struct err *e)
 	struct commit *c = arg;
 	struct writer *w = c->w;
 	struct collector_state base = w->state;
-	bool last;
+	bool last = spool_waiting_bytes(&w->d->spool) <=
+		    c->batch->after.offset - c->batch->at.offset;
 	int rc = 0;
 
 	(void)db;
-	pthread_mutex_lock(&w->d->spool.lock);
-	last = w->d->spool.end.segment == c->batch->after.segment &&
-	       w->d->spool.end.offset == c->batch->after.offset;
-	pthread_mutex_unlock(&w->d->spool.lock);
 	if (!last && clock_mono_ms() - w->written_ms < STATE_MS)
 		return 0;
 	gather_state(w);
@@ -355,7 +358,7 @@ take_batch(struct writer *w, const struct spool_batch *b, struct err *e)
 	if (result.problem[0] != '\0')
 		log_write(LOG_WARN, "answer of the queue is not usable",
 		    LOG_Z("problem", result.problem));
-	if (b->how != SPOOL_END_OK)
+	if (result.gap)
 		log_write(LOG_WARN, "a batch is in doubt, see the gaps",
 		    LOG_INT("asked_for", b->count),
 		    LOG_INT("stored", result.inserted + result.skipped));
@@ -440,8 +443,10 @@ writer_main(void *arg)
 			close_database(&w);
 		/* at the end there is no time to wait: the spool keeps it */
 		if (!done) {
-			daemon_sleep(d, w.retry_ms);
-			w.retry_ms *= 2;
+			daemon_pause(d, w.retry_ms);
+			/* for a lock SQLite has waited already */
+			if (!busy)
+				w.retry_ms *= 2;
 			if (w.retry_ms > RETRY_LAST_MS)
 				w.retry_ms = RETRY_LAST_MS;
 		}

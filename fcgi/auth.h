@@ -54,9 +54,8 @@ void throttle_free(struct throttle *t);
 int64_t throttle_wait_ms(
     struct throttle *t, struct str address, int64_t now_ms);
 
-/* A wrong key, or a right one, came from this address. */
+/* A wrong key came from this address. */
 void throttle_wrong(struct throttle *t, struct str address, int64_t now_ms);
-void throttle_right(struct throttle *t, struct str address, int64_t now_ms);
 
 #define THROTTLE_TRIES 5
 #define THROTTLE_WINDOW_MS 60000

@@ -108,7 +108,7 @@ send_head(struct response *rs, int64_t length)
 	view = buf_view(h);
 	rs->head_sent = true;
 	if (h->failed || rs->write(rs->to, view.p, view.n) != 0)
-		rs->gone = true;
+		rs->gone = rs->broken = true;
 	return rs->gone ? -1 : 0;
 }
 
@@ -121,7 +121,7 @@ send_body(struct response *rs)
 		return -1;
 	if (view.n > 0 && !rs->head_only) {
 		if (rs->write(rs->to, view.p, view.n) != 0) {
-			rs->gone = true;
+			rs->gone = rs->broken = true;
 			return -1;
 		}
 		rs->sent_bytes += (int64_t)view.n;

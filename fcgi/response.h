@@ -32,9 +32,9 @@ struct response {
 	int status;
 	bool head_only; /* HEAD: the body is counted, not sent */
 	bool head_sent;
-	bool gone;          /* nothing more can be sent: the client left */
-	bool broken;        /* a streamed answer failed midway: cut the
-			       connection, so that it does not look whole */
+	bool gone;          /* nothing more is wanted or can be sent */
+	bool broken;        /* it is not complete: cut the connection, so that
+			       nobody takes it for complete, and waits for nobody */
 	int64_t sent_bytes; /* of the body */
 };
 

@@ -1,8 +1,8 @@
 /*
  * Counting wrong keys by address: five in a minute close the door for a
  * minute, each wrong one after that for twice as long as before, up to a
- * quarter of an hour.  An address that stays away as long as its last
- * closing time is forgotten, and so is one that brings the right key.
+ * quarter of an hour.  An address that tries no wrong key for as long as it was
+ * closed last is forgotten.
  */
 #include "fcgi/auth.h"
 
@@ -155,17 +155,5 @@ throttle_wrong(struct throttle *t, struct str address, int64_t now_ms)
 			v->closed_until_ms = now_ms + v->closed_ms;
 		}
 	}
-	pthread_mutex_unlock(&t->lock);
-}
-
-void
-throttle_right(struct throttle *t, struct str address, int64_t now_ms)
-{
-	struct visitor *v;
-
-	pthread_mutex_lock(&t->lock);
-	v = find(t, address, now_ms, false);
-	if (v != NULL)
-		v->used = false;
 	pthread_mutex_unlock(&t->lock);
 }

@@ -117,6 +117,7 @@ serve_connection(struct worker *w, FCGX_Request *fr, int fd)
 		}
 		return;
 	}
+	/* the library would try to write more, and wait for the peer */
 	if (dispatch(&w->ctx, fr->envp, &io) != 0)
 		(void)shutdown(fd, SHUT_RDWR);
 	fr->keepConnection = 1; /* the web server's wish does not count */

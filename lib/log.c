@@ -74,7 +74,7 @@ put(struct line *l, const char *p, size_t n)
 		l->cut = true;
 		return;
 	}
-	memcpy(l->p + l->n, p, n); // cppcheck-suppress uninitvar ; p is filled here
+	memcpy(l->p + l->n, p, n);
 	l->n += n;
 }
 
@@ -156,11 +156,13 @@ put_text(struct line *l, struct str s)
 static void
 put_double(struct line *l, double d)
 {
-	char tmp[32];
+	char tmp[32] = "";
+	size_t n;
 
-	if (isfinite(d))
-		put(l, tmp, double_text(d, tmp));
-	else
+	if (isfinite(d)) {
+		n = double_text(d, tmp);
+		put(l, tmp, n);
+	} else
 		put_z(l, isnan(d) ? "nan" : d < 0 ? "-inf" : "inf");
 }
 

@@ -91,13 +91,18 @@ def test_kill_9_again_and_again(tmp_path):
     daemon = Collectord(tmp_path / "data", fake.url, USAGE_BATCH_SIZE="500")
     chance = random.Random(int(os.environ.get("SEED", "7")))
     try:
-        for _ in range(kills):
+        for i in range(kills):
+            popped = fake.state()["popped"]
             daemon.start(wait=False)
-            time.sleep(chance.uniform(0.05, 0.45))
+            if i % 2 == 0:  # at work for sure; the others may be killed while they start
+                wait_for(lambda before=popped: fake.state()["popped"] > before, 30, "a first batch")
+            time.sleep(chance.uniform(0.02, 0.35))
+            assert daemon.process.poll() is None, daemon.log()[-2000:]
             daemon.kill()
-        killed_at = daemon.count()
+        killed_at = fake.state()["popped"]
         daemon.start()
-        wait_for(lambda: fake.state()["queued"] == 0, 120, "the queue to be empty")
+        wait_for(lambda: fake.state()["queued"] == 0 or daemon.process.poll() is not None, 120, "the queue to be empty")
+        assert daemon.process.poll() is None, daemon.log()[-2000:]
         wait_for(lambda: daemon.state().get("spoolBytes") == 0 and daemon.state().get("collector") == "running", 60)
         last = -1
         while last != daemon.count():
@@ -162,13 +167,42 @@ def test_broken_elements_spoil_nothing_but_themselves(cpa, daemon):
     assert "usage payload is not a JSON object" in reasons
 
 
-@pytest.mark.parametrize("body", ["<html>no</html>", '{"a":1}', "[1,", '"text"', "not json"])
-def test_an_answer_that_is_no_list_is_kept_and_told(cpa, daemon, body):
+@pytest.mark.parametrize("body, text", [("<html>no</html>" * 100, "invalid character '<' looking for beginning of value"),
+                                        ('{"error":"no"}', "json: cannot unmarshal object into Go value of type []json.RawMessage"),
+                                        ('"text"', "invalid character '\"' looking for beginning of value"),
+                                        ("nothing like JSON, but it begins as null does", "invalid character 'n' looking for beginning of value"),
+                                        ("", "EOF"), (" \n ", "EOF")])
+def test_an_answer_that_is_no_list_is_told_and_asked_for_with_patience(cpa, daemon, body, text):
+    """A page of some other server must neither fill the database nor be asked for without pause."""
+    cpa.faults(http_body=body)
+    daemon.start()
+    state = wait_for(lambda: daemon.state().get("collector") == "error" and daemon.state())
+    assert state["lastError"] == "http: " + text
+    assert "address" in state["hint"]
+    time.sleep(1)
+    assert cpa.state()["http_pops"] <= 3
+    cpa.faults(http_body=None)
+    cpa.push(generated(1))
+    wait_for(lambda: daemon.count() == 1 and daemon.state()["collector"] == "running")
+    assert daemon.count("dead_letters") == 0 and daemon.count("gaps") == 0
+
+
+@pytest.mark.parametrize("body", ["[", "[1,", '[{"a":1},{"b"'])
+def test_a_list_that_does_not_end_is_in_doubt(cpa, daemon, body):
+    cpa.faults(once={"http_body": body})
+    daemon.start()
+    wait_for(lambda: daemon.count("gaps") == 1)
+    cpa.push(generated(1))
+    wait_for(lambda: daemon.state().get("collector") == "running")
+
+
+@pytest.mark.parametrize("body", ["null", " [ ] ", "[null, \"\", null]", "[]trailing"])
+def test_a_list_of_nothing_is_nothing(cpa, daemon, body):
     cpa.faults(once={"http_body": body})
     cpa.push(generated(1))
     daemon.start()
-    wait_for(lambda: daemon.count() == 1 and daemon.count("dead_letters") >= 1)
-    assert daemon.state()["collector"] == "running"
+    wait_for(lambda: daemon.count() == 1)
+    assert daemon.count("dead_letters") == 0 and daemon.count("gaps") == 0
 
 
 def test_a_truncated_answer_keeps_what_was_whole(cpa, daemon):
@@ -311,7 +345,9 @@ def full_disk_shim(tmp_path_factory):
     lib = tmp_path_factory.mktemp("shim") / "full_disk.so"
     source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "full_disk.c")
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", str(lib), source, "-ldl"], check=True)
-    return str(lib)
+    needed = subprocess.run(["ldd", os.path.join(BUILD, "collectord")], capture_output=True, text=True).stdout
+    sanitizer = [line.split()[2] for line in needed.splitlines() if "libasan" in line]
+    return ":".join([*sanitizer, str(lib)])  # its run-time library insists on being the first
 
 
 @pytest.mark.slow

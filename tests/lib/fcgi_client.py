@@ -1,7 +1,7 @@
 """A FastCGI client that can also behave badly: for tests of the application alone.
 
 Well-behaved use:
-    answer = Connection(path).ask("GET", "/health")
+    answer = Connection(path).ask(message("GET", "/health"))
 Otherwise the records are at hand: begin(), params(), stdin(), record(), and
 the connection's send(), read_answer(), close().
 """
@@ -31,13 +31,13 @@ def begin(role=RESPONDER, flags=0):
 
 
 def pairs(values):
-    out = b""
+    out = []
     for name, value in values.items():
         for text in (name, value):
             n = len(text.encode())
-            out += struct.pack(">B", n) if n < 128 else struct.pack(">I", n | 1 << 31)
-        out += name.encode() + value.encode()
-    return out
+            out.append(struct.pack(">B", n) if n < 128 else struct.pack(">I", n | 1 << 31))
+        out += name.encode(), value.encode()
+    return b"".join(out)
 
 
 def cgi(method, uri, key=None, body=None, **more):
@@ -47,6 +47,11 @@ def cgi(method, uri, key=None, body=None, **more):
     if key:
         values["HTTP_AUTHORIZATION"] = "Bearer " + key
     return dict(values, **more)
+
+
+def message(method, uri, key=None, body=None, **more):
+    """A whole request, ready to be sent: what it costs to build must not count as silence."""
+    return begin() + stream(PARAMS, pairs(cgi(method, uri, key, body, **more))) + stream(STDIN, body or b"")
 
 
 class Answer:
@@ -114,6 +119,7 @@ class Connection:
             self.close()
         return Answer(raw, end_status is not None, errors, end_status)
 
-    def ask(self, method, uri, key=None, body=None, **more):
-        self.send(begin(), stream(PARAMS, pairs(cgi(method, uri, key, body, **more))), stream(STDIN, body or b""))
+    def ask(self, whole):
+        """Send what message() made; the answer."""
+        self.send(whole)
         return self.read_answer()

@@ -135,13 +135,18 @@ class Collectord:
         """Rows of a query, on a connection of its own; [] while there is no database."""
         if not os.path.exists(self.db):
             return []
-        with contextlib.closing(sqlite3.connect(f"file:{self.db}?mode=ro", uri=True, timeout=10)) as c:
+        end = time.monotonic() + 10
+        while True:
             try:
-                return c.execute(text, args).fetchall()
+                with contextlib.closing(sqlite3.connect(f"file:{self.db}?mode=ro", uri=True, timeout=10)) as c:
+                    return c.execute(text, args).fetchall()
             except sqlite3.OperationalError as e:
                 if "no such table" in str(e):
                     return []
-                raise
+                # after a kill the WAL waits to be recovered, which a reader cannot do
+                if "readonly" not in str(e) or time.monotonic() > end:
+                    raise
+            time.sleep(0.02)
 
     def count(self, table="events"):
         rows = self.sql(f"SELECT count(*) FROM {table}")

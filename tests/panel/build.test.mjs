@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
@@ -67,4 +67,23 @@ test("the lock files name packages and no hosts, and every version is exact", ()
     for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies }))
       assert.match(version, /^\d+\.\d+\.\d+$/, name);
   }
+});
+
+function sources(dir) {
+  return readdirSync(dir).flatMap((name) => {
+    const path = join(dir, name);
+    return statSync(path).isDirectory() ? sources(path) : [path];
+  });
+}
+
+// That no language lacks a text is the compiler's business: i18n/catalogue.ts.
+test("every text is used", () => {
+  const src = join(root, "panel", "src");
+  const code = sources(src)
+    .filter((path) => /\.tsx?$/.test(path) && !path.startsWith(join(src, "i18n")))
+    .map((path) => readFileSync(path, "utf8"))
+    .join("\n");
+  const names = [...readFileSync(join(src, "i18n", "en.ts"), "utf8").matchAll(/^ {2}(\w+):/gm)].map((m) => m[1]);
+  assert.ok(names.length > 100);
+  assert.deepEqual(names.filter((name) => !code.includes(`"${name}"`)), []);
 });

@@ -71,6 +71,7 @@ const states = {
   },
   "full, a failure open": {
     scene: scenes.full,
+    long: true,
     key: ADMIN_KEY,
     reach: async (page) => {
       await page.locator("button.badge").first().click();
@@ -107,6 +108,8 @@ for (const [name, state] of Object.entries(states))
       // both languages and both sizes, crosswise
       for (const [lang, size] of dark ? [["en-GB", PHONE], ["zh-CN", DESK]] : [["en-GB", DESK], ["zh-CN", PHONE]]) {
         mock.scene = state.scene();
+        // one state has all hundred rows; for the others a few say as much
+        if (state.long !== true) mock.scene.overview.events.splice(8);
         view = await openPage(browser, { url: mock.url + (state.hash ?? ""), key: state.key, dark, lang, size });
         await state.reach(view.page);
         await checkLooks(view.page, `${name} ${lang} ${size.width}`);

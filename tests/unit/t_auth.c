@@ -135,19 +135,6 @@ test_it_is_forgotten_in_time(void **state)
 }
 
 static void
-test_the_right_key_clears_the_count(void **state)
-{
-	const char *who = "192.0.2.1";
-
-	(void)state;
-	wrong(who, START_MS, THROTTLE_TRIES - 1);
-	throttle_right(t, str_of(who), START_MS);
-	wrong(who, START_MS, THROTTLE_TRIES - 1);
-	assert_int_equal(wait_ms(who, START_MS), 0);
-	throttle_right(t, STR("203.0.113.9"), START_MS); /* never seen */
-}
-
-static void
 test_addresses(void **state)
 {
 	(void)state;
@@ -204,8 +191,6 @@ main(void)
 		    teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_it_is_forgotten_in_time, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_the_right_key_clears_the_count, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_addresses, setup, teardown),
 		cmocka_unit_test_setup_teardown(

@@ -5,7 +5,7 @@ import re
 import subprocess
 
 import pytest
-from harness import BUILD, sanitizer_environment
+from harness import BUILD, CPA_KEY, sanitizer_environment
 
 WRONG_KEY = "cmp_admin_wrongwrongwrongwrongwrongwron"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -99,7 +99,6 @@ def test_unknown_paths(fresh, path):
 def test_unknown_management_paths_need_the_key_first(connected, path):
     for method in METHODS:
         assert_denied(connected.request(method, path))
-        assert_denied(connected.request(method, path, key="mgmt-test-key"))
         answer = connected.request(method, path, key=True)
         assert answer.status == 404 and answer.body == NOT_FOUND
 
@@ -141,6 +140,37 @@ def test_spellings_of_the_key(fresh, header):
 def test_the_key_has_no_other_carrier(fresh, where):
     path = "/status" + where.format(key=fresh.key)
     assert_denied(fresh.request("GET", path, headers={"X-Management-Key": fresh.key, "Cookie": f"key={fresh.key}"}))
+
+
+def test_the_gateways_key_opens_nothing(connected):
+    for path in ("/status", "/v0/management/usage", "/v0/management/config"):
+        assert_denied(connected.get(path, key=CPA_KEY))
+
+
+def test_large_requests(fresh):
+    """Each limit has its answer, whoever gives it: the web server's, or ours."""
+    assert fresh.request("GET", "/health", headers={"X-Long": "a" * 8000}).status == 200
+    assert fresh.request("GET", "/health", headers={f"X-{i}": "a" * 7000 for i in range(3)}).status == 200
+    assert fresh.request("GET", "/health", headers={f"X-{i}": "" for i in range(900)}).status == 200
+    assert fresh.get("/health?" + "a" * 8000).status == 200
+    for answer in (fresh.request("GET", "/health", headers={"X-Long": "a" * 70000}),
+                   fresh.request("GET", "/health", headers={f"X-{i}": "a" * 7000 for i in range(10)}),
+                   fresh.request("GET", "/health", headers={f"X-{i}": "" for i in range(10000)})):
+        assert answer.status == 431 and answer.json["code"] == "request_failed"
+    answer = fresh.get("/health?" + "a" * 9000)
+    assert answer.status == 414 and answer.json["code"] == "request_failed"
+    head = "PUT /usage-service/config HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %s\r\n" % fresh.key
+    reply = fresh.raw(f"{head}Content-Length: {(64 << 20) + 1}\r\n\r\n".encode())
+    assert reply.startswith(b"HTTP/1.1 413 ") and b'"request_failed"' in reply
+    answer = fresh.request("PUT", "/usage-service/config", "x" * 70000, key=True)
+    assert answer.status == 413 and answer.json["code"] == "request_failed"
+
+
+def test_bodies_without_a_length(fresh):
+    """Chunked by the client, gathered by the web server."""
+    head = "PUT /usage-service/config HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %s\r\n" % fresh.key
+    reply = fresh.raw((head + "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n").encode())
+    assert reply.startswith(b"HTTP/1.1 400 ") and b"cpa_connection_required_for_monitoring" in reply
 
 
 def test_every_answer_has_an_id_and_is_not_kept(fresh):
@@ -185,8 +215,10 @@ def test_wrong_keys_are_throttled(make_stack):
         assert_denied(s.request("GET", "/status"))
         assert s.request("GET", "/health", key=WRONG_KEY).status == 200
         assert s.request("GET", "/usage-service/config", key=WRONG_KEY).status == 200
-    for _ in range(5):
+    for i in range(5):
         assert_denied(s.request("GET", "/v0/management/usage", key=WRONG_KEY, headers={"X-Forwarded-For": "203.0.113.9"}))
+        if i < 4:  # the right key in between clears nothing
+            assert s.get("/status").status == 200
     for key in (WRONG_KEY, s.key):
         answer = s.request("GET", "/status", key=key, headers={"X-Forwarded-For": "203.0.113.10"})
         assert answer.status == 429 and answer.json["code"] == "login_throttled"

@@ -8,61 +8,9 @@ import threading
 import time
 
 import pytest
-from fcgi_client import (ABORT, AUTHORIZER, GET_VALUES, KEEP, PARAMS, STDIN, STDOUT, Connection, begin, cgi, pairs,
-                         record, stream)
+from application import FREED_S, IO_TIMEOUT_S, THREADS, Application
+from fcgi_client import (ABORT, AUTHORIZER, GET_VALUES, KEEP, PARAMS, STDIN, STDOUT, begin, cgi, pairs, record, stream)
 from harness import ADMIN_KEY, BUILD, sanitizer_environment, wait_for
-
-THREADS = 4
-IO_TIMEOUT_S = 0.5
-# a connection that says nothing more is given up after the time-out; libfcgi
-# waits up to two seconds for its end
-FREED_S = IO_TIMEOUT_S + 2.5
-
-
-class Application:
-    def __init__(self, directory, **env):
-        self.data, self.path = str(directory / "data"), str(directory / "fcgi.sock")
-        self.log_path = str(directory / "log")
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("CPA_", "USAGE_"))}
-        self.env = dict(clean, CPA_MANAGER_ADMIN_KEY=ADMIN_KEY, **sanitizer_environment(), **env)
-        self.process = None
-
-    def start(self):
-        with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(
-                [os.path.join(BUILD, "cpa-manager.fcgi"), "--socket", self.path, "--data", self.data, "--threads",
-                 str(THREADS), "--io-timeout", str(int(IO_TIMEOUT_S * 1000))],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
-        wait_for(lambda: os.path.exists(self.path) and " ready" in self.log() or self.process.poll() is not None, 30)
-        assert self.process.poll() is None, self.log()
-        return self
-
-    def stop(self):
-        """SIGTERM; the exit code."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
-
-    def log(self):
-        with open(self.log_path, encoding="utf-8", errors="replace") as f:
-            return f.read()
-
-    def connect(self, timeout=30):
-        return Connection(self.path, timeout)
-
-    def ask(self, method, uri, key=None, body=None, **more):
-        return self.connect().ask(method, uri, key, body, **more)
-
-    def assert_all_threads_work(self):
-        """As many requests at once as there are threads, each waiting for its body."""
-        waiting = [self.connect() for _ in range(THREADS)]
-        for c in waiting:
-            c.send(begin(), stream(PARAMS, pairs(cgi("POST", "/setup", ADMIN_KEY, b"{}"))))
-        time.sleep(IO_TIMEOUT_S / 5)
-        for c in waiting:
-            c.send(stream(STDIN, b"{}"))
-        for c in waiting:
-            assert c.read_answer().json["code"] == "cpa_connection_required"
 
 
 @pytest.fixture(scope="module")
@@ -291,10 +239,10 @@ def test_clients_that_do_not_read_pin_no_thread(full):
     start = time.monotonic()
     assert full.ask("GET", "/health").status == 200
     assert time.monotonic() - start < FREED_S + 1
+    full.assert_all_threads_work()
     # what they were sent does not look whole
     for c in stuck:
         assert not c.read_answer().ended
-    full.assert_all_threads_work()
 
 
 def test_writing_goes_on_while_a_client_reads_slowly(full):

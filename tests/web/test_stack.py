@@ -1,16 +1,18 @@
 """The stack as a whole: it starts, serves the page, survives deaths, leaves nothing behind."""
 import gzip
-import json
+import importlib.machinery
+import importlib.util
 import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 
 import pytest
 from conftest import BUILD, Stack
-from harness import FakeCpa, generated, wait_for
+from harness import ROOT, generated, wait_for
 
 
 def test_the_page_is_served_compressed_and_closed_down(fresh):
@@ -49,20 +51,95 @@ def test_the_first_key_is_made_once_and_its_file_goes_with_the_login(make_stack)
     assert not os.path.exists(path)
 
 
+def refused(stack):
+    """What a stack says that cannot start: one line."""
+    run = subprocess.run(stack.argv, env=stack.env, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 1 and run.stdout == ""
+    assert run.stderr.startswith("stack: ") and run.stderr.count("\n") == 1, run.stderr
+    return run.stderr
+
+
 def test_a_used_port_is_said(fresh, tmp_path):
     s = Stack(tmp_path / "data")
     s.argv[s.argv.index("--port") + 1] = str(fresh.port)
-    run = subprocess.run(s.argv, env=s.env, capture_output=True, text=True, timeout=60)
-    assert run.returncode == 1 and "Address already in use" in run.stderr and "ready" not in run.stdout
+    assert "Address already in use" in refused(s)
+    assert not os.path.exists(s.data)
 
 
-def test_a_second_stack_on_the_same_data_is_refused(fresh):
-    s = Stack(fresh.data + "-other")
-    s.argv[s.argv.index("--data") + 1] = s.data
-    s.env["USAGE_DB_PATH"] = os.path.join(fresh.data, "usage.sqlite")
-    run = subprocess.run([os.path.join(BUILD, "collectord"), "--data", fresh.data], env=s.env, capture_output=True,
-                         text=True, timeout=60)
-    assert run.returncode == 1 and "is held" in run.stderr
+def test_a_second_stack_on_the_same_data_is_refused_and_harms_nobody(fresh):
+    s = Stack(fresh.data)
+    assert "in use by another tools/stack" in refused(s)
+    s.argv[s.argv.index("--port") + 1] = str(fresh.port)
+    refused(s)
+    assert fresh.get("/health", key=None).status == 200 and fresh.pids()["application"]
+
+
+def test_a_daemon_that_cannot_start_gives_its_own_reason(fresh, tmp_path):
+    """Another collectord has the data."""
+    data = tmp_path / "data"
+    argv, s = [os.path.join(BUILD, "collectord"), "--data", str(data)], Stack(data)
+    with subprocess.Popen(argv, env=s.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as other:
+        try:
+            wait_for(lambda: os.path.exists(data / "usage.sqlite.manager.lock"), 20, "the other daemon")
+            second = subprocess.run(argv, env=s.env, capture_output=True, text=True, timeout=60)
+            assert second.returncode == 1
+            reason = second.stderr.splitlines()[-1].split(" ", 1)[1]  # behind the time
+            text = refused(s)
+            assert text.startswith("stack: collectord cannot start") and "is held" in reason and reason in text
+        finally:
+            other.terminate()
+    assert not os.path.exists(data / "run")
+
+
+@pytest.mark.parametrize("name", ["USAGE_POLL_INTERVAL_MS", "CPA_MANAGER_ADMIN_KEY"])
+def test_a_bad_setting_is_said_by_the_program_that_reads_it(tmp_path, name):
+    s = Stack(tmp_path / "data")
+    s.env[name] = "short"
+    text = refused(s)
+    assert "cannot start" in text and name in text
+
+
+def test_what_is_missing_is_said(tmp_path):
+    s = Stack(tmp_path / "data")
+    s.argv[s.argv.index("--build") + 1] = str(tmp_path)
+    assert "cpa-manager.fcgi is missing" in refused(s)
+    s = Stack(tmp_path / "data", PANEL_PATH=str(tmp_path / "none.html"))
+    assert "none.html is missing" in refused(s)
+
+
+def test_a_folder_that_is_not_ours_is_left_alone(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "precious").write_text("x")
+    assert "files of somebody else" in refused(Stack(tmp_path))
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "precious").write_text("x")
+    assert "not a demo's directory" in refused(Stack(tmp_path / "letters", args=("--demo",)))
+    assert (tmp_path / "run" / "precious").exists() and (tmp_path / "letters" / "precious").exists()
+
+
+def test_a_path_that_is_too_long_for_a_socket_is_none_for_us(make_stack, tmp_path):
+    s = Stack(tmp_path / ("long" * 30) / "data").start()
+    try:
+        assert s.get("/health", key=None).status == 200
+    finally:
+        assert s.stop() == 0
+    assert not os.path.exists(os.path.join(s.data, "run"))
+
+
+def test_address_and_page_can_be_given_by_the_environment(tmp_path):
+    page = tmp_path / "own.html"
+    page.write_text("<!doctype html><title>own</title>")
+    s = Stack(tmp_path / "data", PANEL_PATH=str(page))
+    i = s.argv.index("--port")
+    del s.argv[i:i + 2]
+    s.env["HTTP_ADDR"] = f"127.0.0.1:{s.port}"
+    s.start()
+    try:
+        answer = s.get("/management.html", key=None)
+        assert answer.body == page.read_bytes()
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    finally:
+        assert s.stop() == 0
 
 
 def test_nothing_is_left_behind(make_stack, tmp_path):
@@ -78,12 +155,87 @@ def test_nothing_is_left_behind(make_stack, tmp_path):
     assert not os.path.exists(os.path.join(s.data, "usage.sqlite-wal"))
 
 
-def test_killing_the_stack_itself_leaves_no_orphans(tmp_path):
+def test_a_stack_that_was_killed_leaves_no_orphans_and_can_be_started_again(tmp_path):
     s = Stack(tmp_path / "data").start()
     pids = list(s.pids().values())
+    place = os.path.dirname(os.path.realpath(os.path.join(s.data, "run", "fcgi.sock")))
     s.process.kill()
     s.process.wait()
     wait_for(lambda: not any(os.path.exists(f"/proc/{p}") for p in pids), 20, "the children to end")
+    s.start()
+    assert s.get("/status").status == 200
+    assert s.stop() == 0
+    assert not os.path.exists(os.path.join(s.data, "run")) and not os.path.exists(place)
+
+
+def test_a_web_server_that_was_killed_comes_back(make_stack):
+    """Its workers keep the port when their master is killed; they must go too."""
+    s = make_stack()
+    pid = s.pids()["nginx"]
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: s.pids()["nginx"] != pid, 10, "another nginx")
+    wait_for(lambda: answers(s), 10, "its answer")
+    time.sleep(0.3)
+    assert s.pids()["nginx"] != pid and answers(s)
+
+
+def answers(stack):
+    try:
+        return stack.get("/health", key=None).status == 200
+    except OSError:
+        return False
+
+
+def test_a_program_that_dies_at_once_is_started_less_and_less_often(tmp_path):
+    build = tmp_path / "build"
+    build.mkdir()
+    for name in os.listdir(BUILD):
+        if os.path.isfile(os.path.join(BUILD, name)):
+            os.symlink(os.path.realpath(os.path.join(BUILD, name)), build / name)
+    s = Stack(tmp_path / "data")
+    s.argv[s.argv.index("--build") + 1] = str(build)
+    s.start()
+    try:
+        real = os.readlink(build / "cpa-manager.fcgi")
+        (build / "new").write_text("#!/bin/sh\necho no luck today >&2\necho x >>" + str(tmp_path / "count") + "\nexit 3\n")
+        (build / "new").chmod(0o755)
+        os.replace(build / "new", build / "cpa-manager.fcgi")
+        os.kill(s.pids()["application"], signal.SIGKILL)
+        time.sleep(2.5)
+        starts = len((tmp_path / "count").read_text().split())
+        assert 2 <= starts <= 5, "0, 0.25, 0.5, 1 s between them"
+        os.symlink(real, build / "again")
+        os.replace(build / "again", build / "cpa-manager.fcgi")
+        # who asks meanwhile waits in the socket's queue
+        assert s.get("/health", key=None, timeout=20).status == 200
+        s.process.send_signal(signal.SIGINT)
+        said = s.process.communicate(timeout=30)[1]
+        assert "application ended with code 3" in said and "no luck today" in said
+    finally:
+        s.process.kill()
+        s.process.wait()
+
+
+def test_logs_stay_bounded(tmp_path):
+    loader = importlib.machinery.SourceFileLoader("stack", os.path.join(ROOT, "tools/stack"))
+    spec = importlib.util.spec_from_loader("stack", loader)
+    stack = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, os.path.join(ROOT, "tools"))
+    loader.exec_module(stack)
+    log = tmp_path / "x.log"
+    with open(log, "ab") as program:
+        program.write(b"a" * stack.LOG_LIMIT_BYTES)
+        program.flush()
+        stack.rotate(str(log))
+        assert log.stat().st_size == stack.LOG_LIMIT_BYTES, "at the limit nothing happens"
+        program.write(b"b\n")
+        program.flush()
+        stack.rotate(str(log))
+        assert log.stat().st_size == 0
+        assert (tmp_path / "x.log.1").stat().st_size == stack.LOG_LIMIT_BYTES + 2
+        program.write(b"c\n")
+        program.flush()
+        assert log.read_bytes() == b"c\n", "the program goes on writing at the start"
 
 
 class Load:
@@ -146,11 +298,11 @@ def test_when_the_application_is_down_the_answer_says_so(make_stack):
     os.kill(s.process.pid, signal.SIGSTOP)
     os.kill(s.pids()["application"], signal.SIGKILL)
     try:
-        conf = os.path.join(s.data, "run", "fcgi.sock")
-        os.rename(conf, conf + ".away")
+        path = os.path.realpath(os.path.join(s.data, "run", "fcgi.sock"))
+        os.rename(path, path + ".away")
         answer = s.get("/health", key=None)
         assert answer.status == 502 and answer.json["code"] == "application_unavailable"
-        os.rename(conf + ".away", conf)
+        os.rename(path + ".away", path)
     finally:
         os.kill(s.process.pid, signal.SIGCONT)
     wait_for(lambda: s.get("/health", key=None).status == 200, 20, "the application to come back")

@@ -21,9 +21,7 @@ export const en = {
   footer: "{0} {1} · times are in {2}",
   whatToDo: "What to do",
   serverSaid: "The server's own words",
-  yes: "Yes",
-  no: "No",
-  unknown: "unknown",
+  unavailable: "not available",
 
   loginTitle: "Log in",
   loginIntro: "This server asks for its admin key. It is not CPA's management key.",
@@ -68,7 +66,6 @@ export const en = {
   keyGiven: "as given",
   next: "Next",
   back: "Back",
-  cancel: "Cancel",
   connect: "Connect",
   connecting: "Asking CPA…",
 
@@ -101,7 +98,6 @@ export const en = {
   hourQuiet: "No requests in the last 24 hours. The last one was on {0}.",
 
   newest: "Newest requests",
-  newestNote: "the newest {0}",
   newestOf: "the newest {0} of {1}",
   time: "Time",
   model: "Model",

@@ -1,7 +1,7 @@
 // Which language the page speaks, and its texts.
 import { effect, signal } from "@preact/signals";
 import { recall, remember } from "../lib/store";
-import type { Text } from "./catalogue";
+import { sameHoles, type Text, type Texts } from "./catalogue";
 import { en } from "./en";
 import { zh } from "./zh";
 
@@ -9,8 +9,8 @@ export type { Text } from "./catalogue";
 
 /** tag: for the document's lang and for Intl; matches: of navigator.language. */
 const catalogue = {
-  en: { name: "English", tag: "en", matches: /^en\b/i, texts: en as Record<Text, string> },
-  zh: { name: "简体中文", tag: "zh-CN", matches: /^zh\b/i, texts: zh },
+  en: { name: "English", tag: "en", matches: /^en\b/i, texts: en as Texts },
+  zh: { name: "简体中文", tag: "zh-CN", matches: /^zh\b/i, texts: sameHoles(zh) },
 } as const;
 
 export type Language = keyof typeof catalogue;

@@ -1,7 +1,7 @@
 // 简体中文
-import { translation } from "./catalogue";
+import type { Texts } from "./catalogue";
 
-export const zh = translation({
+export const zh = {
   appName: "CPA Manager",
   demo: "演示",
   demoNote: "流量为虚构，不连接任何网关",
@@ -22,9 +22,7 @@ export const zh = translation({
   footer: "{0} {1} · 时间按 {2} 显示",
   whatToDo: "处理办法",
   serverSaid: "服务器原文",
-  yes: "是",
-  no: "否",
-  unknown: "未知",
+  unavailable: "暂无法取得",
 
   loginTitle: "登录",
   loginIntro: "请输入本服务器的管理员密钥，它不是 CPA 的管理密钥。",
@@ -67,7 +65,6 @@ export const zh = translation({
   keyGiven: "使用刚才填写的密钥",
   next: "下一步",
   back: "上一步",
-  cancel: "取消",
   connect: "连接",
   connecting: "正在询问 CPA…",
 
@@ -100,7 +97,6 @@ export const zh = translation({
   hourQuiet: "最近 24 小时没有请求。上一次请求在 {0}。",
 
   newest: "最新请求",
-  newestNote: "最新 {0} 条",
   newestOf: "共 {1} 条，显示最新 {0} 条",
   time: "时间",
   model: "模型",
@@ -212,4 +208,4 @@ export const zh = translation({
   errKeyAgainTodo: "请重新填写 CPA 密钥：已保存的密钥不会发送给其他主机。",
   errBothNew: "地址和密钥都与已保存的不同。",
   errBothNewTodo: "请一次只改一项：先用旧密钥改地址，或用旧地址改密钥。",
-});
+} as const satisfies Texts;

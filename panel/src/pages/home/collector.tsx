@@ -4,6 +4,7 @@ import type { CollectorState, CollectorStatus, Status } from "../../api";
 import { language, t, type Text } from "../../i18n";
 import { ago, bytes, clock, count, dateTime } from "../../lib/format";
 import { href } from "../../lib/router";
+import { waiting } from "./data";
 
 const states: Readonly<Record<CollectorState, { text: Text; look: string }>> = {
   running: { text: "stateRunning", look: "good" },
@@ -122,7 +123,7 @@ export function CollectorCard({ s, nowMs }: { s: Status | null; nowMs: number })
         )}
       </div>
       {s === null ? (
-        <p class="quiet">{t("loading")}</p>
+        <p class="quiet">{waiting()}</p>
       ) : (
         <>
           <Trouble s={s} />

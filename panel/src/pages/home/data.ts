@@ -2,6 +2,7 @@
 import { effect, signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { api, ApiError, type Overview, type Status } from "../../api";
+import { t } from "../../i18n";
 import { poll, type Poll } from "../../lib/poll";
 import { begin, isDemo, key, logout, phase, untilLogout } from "../../lib/session";
 
@@ -11,6 +12,11 @@ export const status = signal<Status | null>(null);
 export const overview = signal<Overview | null>(null);
 /** Why the last question was not answered; what was known before stays. */
 export const problem = signal<ApiError | null>(null);
+
+/** Stands where figures will be: they are on their way, or they are not. */
+export function waiting(): string {
+  return t(problem.value === null ? "loading" : "unavailable");
+}
 
 effect(() => {
   if (phase.value !== "out") return;

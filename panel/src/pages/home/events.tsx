@@ -5,6 +5,7 @@ import { t } from "../../i18n";
 import { count, dateTime, duration, figure, shortTime } from "../../lib/format";
 import { isNarrow } from "../../lib/media";
 import { Icon } from "../../parts/icon";
+import { waiting } from "./data";
 
 interface RowProps {
   e: UsageEvent;
@@ -207,7 +208,7 @@ export function EventsCard({ o }: { o: Overview | null }) {
       <div class="head">
         <h2 id="newest">{t("newest")}</h2>
         <span class="quiet">
-          {o === null ? t("loading") : t("newestOf", count(events.length), count(o.total.events))}
+          {o === null ? waiting() : t("newestOf", count(events.length), count(o.total.events))}
         </span>
       </div>
       {isNarrow.value ? (

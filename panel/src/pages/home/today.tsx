@@ -2,6 +2,7 @@
 import type { Overview } from "../../api";
 import { t, type Text } from "../../i18n";
 import { clock, count, duration, percent, short } from "../../lib/format";
+import { waiting } from "./data";
 
 interface FigureProps {
   label: string;
@@ -31,7 +32,7 @@ export function TodayCard({ o }: { o: Overview | null }) {
     <section class="card all" aria-labelledby="today" aria-busy={o === null}>
       <div class="head">
         <h2 id="today">{t("today")}</h2>
-        <span class="quiet">{o === null ? t("loading") : t("asOf", clock(o.nowMs))}</span>
+        <span class="quiet">{o === null ? waiting() : t("asOf", clock(o.nowMs))}</span>
       </div>
       <dl class="figures">
         <Figure label={t("requests")} value={d === undefined ? t("noneYet") : count(d.requests)} />
