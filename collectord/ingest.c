@@ -9,8 +9,8 @@
 #include "crypt.h"
 #include "event_detail.h"
 #include "intern.h"
-#include "json_in.h"
 #include "json_split.h"
+#include "json_tree.h"
 #include "model/normalise.h"
 
 #define EVENTS_MAX 1000   /* of one transaction */
@@ -21,8 +21,8 @@
 #define DEAD_MAX ((size_t)64 * 1024)          /* kept of a dead letter */
 #define DETAIL_MAX ((size_t)8 * 1024 * 1024)
 
-struct item {            /* what an event was made of */
-	struct str text; /* its beginning, of at most DEAD_MAX bytes */
+struct item { /* what an event was made of */
+	struct str text;
 	int64_t element; /* place within the batch */
 };
 
@@ -110,29 +110,21 @@ keep_item(struct ingest *in, struct str text)
 {
 	struct item *item = &in->items[in->n_events];
 
-	if (text.n > DEAD_MAX)
-		text.n = DEAD_MAX;
+	item->text = text;
 	item->element = in->element;
-	item->text = str_of(arena_strdup(&in->arena, text));
 }
 
 /* The text of an element that is a JSON string; *item stays for others. */
 static int
 unquote(struct ingest *in, struct str *item, struct err *e)
 {
-	json_t *v;
-	char *copy;
+	const struct json_tree *v;
 
 	if (item->n == 0 || item->p[0] != '"')
 		return 0;
-	if ((v = json_in_parse(*item, true, e)) == NULL)
+	if ((v = json_tree_parse(*item, &in->arena, e)) == NULL)
 		return -1;
-	item->n = json_in_text(v).n;
-	copy = arena_strdup(&in->arena, json_in_text(v));
-	json_decref(v);
-	if (copy == NULL)
-		return fail(e, ERR_TOO_LARGE, "payload is too large");
-	item->p = copy;
+	*item = json_tree_text(v);
 	return 0;
 }
 
@@ -146,8 +138,13 @@ take(struct ingest *in, struct str element, int64_t now_ms,
 	in->element++;
 	if (str_eq(element, STR("null")))
 		return;
+	/* an event's texts are views of it, and the window moves on */
+	if ((item.p = arena_strdup(&in->arena, element)) == NULL) {
+		add_dead(in, element, in->element, "payload is too large");
+		return;
+	}
 	if (unquote(in, &item, &e) != 0) {
-		add_dead(in, element, in->element, e.text);
+		add_dead(in, item, in->element, e.text);
 		return;
 	}
 	switch (normalise(

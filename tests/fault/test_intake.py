@@ -446,3 +446,21 @@ def test_bad_configuration_ends_the_start_with_one_line(tmp_path, env, text):
                          env=dict(clean, **sanitizer_environment(), **env), capture_output=True, text=True, timeout=20)
     assert run.returncode == 1
     assert run.stderr.count("\n") == 1 and text in run.stderr
+
+
+def test_events_that_arrive_in_pieces_keep_their_texts(cpa, daemon):
+    """An answer comes in many pieces; what was read of the first ones must not change with the later ones."""
+    daemon.env["USAGE_BATCH_SIZE"] = "1000"
+    items = generated(1000, "--rich")
+    cpa.push(items)
+    daemon.start()
+    wait_for(lambda: daemon.count() == 1000)
+    assert cpa.state()["http_pops"] >= 1
+    rows = daemon.sql("""
+        SELECT lower(hex(e.request_id)), m.value, p.value, i.auth_index, u.value, a.value
+        FROM events e JOIN dict m ON m.kind = 1 AND m.id = e.model_id JOIN dict p ON p.kind = 2 AND p.id = e.provider_id
+        JOIN identities i ON i.id = e.identity_id JOIN dict u ON u.kind = 11 AND u.id = e.user_agent_id
+        JOIN dict a ON a.kind = 9 AND a.id = e.client_ip_id ORDER BY 1""")
+    want = sorted((o["request_id"], o["alias"], o["provider"], o["auth_index"], o["user_agent"], o["client_ip"])
+                  for o in map(json.loads, items))
+    assert rows == want
