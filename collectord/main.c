@@ -242,7 +242,7 @@ main(int argc, char **argv)
 {
 	static struct daemon d;
 	struct options o = { .data_dir = NULL };
-	int code, signals, lock;
+	int code, signals, lock = -1;
 	struct err e;
 
 	if ((code = parse_options(argc, argv, &o)) != -1)
@@ -281,7 +281,8 @@ main(int argc, char **argv)
 	}
 	http_global_cleanup();
 out:
-	/* the lock goes with the process */
+	if (lock != -1)
+		close(lock);
 	explicit_bzero(d.source.key, sizeof d.source.key);
 	cfg_free(&d.cfg);
 	return code;

@@ -377,10 +377,10 @@ spool_read(
 static int64_t
 bytes_from(const struct spool *s, struct spool_position from)
 {
-	int64_t *list, sum = 0;
+	int64_t *list = NULL, sum = 0;
 	int n = segment_list(s, &list, NULL);
 
-	for (int i = 0; i < n; i++) {
+	for (int i = 0; list != NULL && i < n; i++) {
 		int64_t begin = SEGMENT_HEAD, end = 0;
 		char path[4096];
 		struct stat st;

@@ -16,6 +16,7 @@
 #include "json_in.h"
 #include "json_tree.h"
 #include "test_model.h"
+#include "test_tree.h"
 
 static struct arena arena;
 
@@ -159,45 +160,6 @@ members(void **state)
 /* ---- against jansson ------------------------------------------------------
  */
 
-static bool
-same(const struct json_tree *v, const json_t *j)
-{
-	size_t n;
-
-	switch (v->type) {
-	case TREE_NULL:
-		return json_is_null(j);
-	case TREE_FALSE:
-		return json_is_false(j);
-	case TREE_TRUE:
-		return json_is_true(j);
-	case TREE_NUMBER:
-		return json_is_number(j) &&
-		       fabs(v->number - json_number_value(j)) <= 0;
-	case TREE_TEXT:
-		return json_is_string(j) && str_eq(v->text, json_in_text(j));
-	case TREE_LIST:
-		if (!json_is_array(j) || json_array_size(j) != v->n)
-			return false;
-		n = 0;
-		for (v = v->first; v != NULL; v = v->next, n++)
-			if (!same(v, json_array_get(j, n)))
-				return false;
-		return true;
-	case TREE_OBJECT:
-		if (json_tree_sorted(v, &arena, &n) == NULL ||
-		    !json_is_object(j) || json_object_size(j) != n)
-			return false;
-		for (const struct json_tree *m = v->first; m != NULL;
-		     m = m->next)
-			if (!same(json_tree_get(v, m->key),
-				json_object_getn(j, m->key.p, m->key.n)))
-				return false;
-		return true;
-	}
-	return false;
-}
-
 static unsigned
 next(unsigned *seed)
 {
@@ -231,7 +193,8 @@ jansson_reads_the_same(void **state)
 		arena_reset(&arena);
 		v = json_tree_parse((struct str){ text, n }, &arena, NULL);
 		j = json_in_parse((struct str){ text, n }, true, &e);
-		if ((v == NULL) != (j == NULL) || (v != NULL && !same(v, j))) {
+		if ((v == NULL) != (j == NULL) ||
+		    (v != NULL && !same_value(v, j, &arena))) {
 			print_error("%.*s\n", (int)n, text);
 			assert_true(false);
 		}

@@ -151,7 +151,7 @@ def test_large_requests(fresh):
     """Each limit has its answer, whoever gives it: the web server's, or ours."""
     assert fresh.request("GET", "/health", headers={"X-Long": "a" * 8000}).status == 200
     assert fresh.request("GET", "/health", headers={f"X-{i}": "a" * 7000 for i in range(3)}).status == 200
-    assert fresh.request("GET", "/health", headers={f"X-{i}": "" for i in range(2000)}).status == 200
+    assert fresh.request("GET", "/health", headers={f"X-{i}": "" for i in range(900)}).status == 200
     assert fresh.get("/health?" + "a" * 8000).status == 200
     for answer in (fresh.request("GET", "/health", headers={"X-Long": "a" * 70000}),
                    fresh.request("GET", "/health", headers={f"X-{i}": "a" * 7000 for i in range(10)}),
