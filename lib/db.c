@@ -107,11 +107,42 @@ immutable_uri(const char *path, struct buf *uri, struct err *e)
 	return 0;
 }
 
+static uint32_t
+big_endian(const unsigned char *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
+	       (uint32_t)p[2] << 8 | p[3];
+}
+
+/*
+ * Does the head of the file say that it is ours, and not newer?  Read
+ * through SQLite's own descriptor: closing one of ours would give up the
+ * locks that other threads hold on the file.
+ */
+static bool
+says_ours(sqlite3 *handle)
+{
+	sqlite3_file *file = NULL;
+	unsigned char head[100];
+
+	return sqlite3_file_control(handle, "main", SQLITE_FCNTL_FILE_POINTER,
+		   &file) == SQLITE_OK &&
+	       file != NULL && file->pMethods != NULL &&
+	       file->pMethods->xRead(file, head, sizeof head, 0) == SQLITE_OK &&
+	       memcmp(head, "SQLite format 3", 16) == 0 &&
+	       big_endian(head + 68) == DB_APPLICATION_ID &&
+	       big_endian(head + 60) <= SCHEMA_VERSION;
+}
+
 /*
  * Look at a file before it is opened for good: opening alone would make a
  * WAL beside a foreign database, and closing would write into it.  The last
  * changes may stand in a WAL and are not seen here, so db_migrate() judges
  * again.
+ *
+ * Of a file of ours no more than its head is looked at: without its WAL it
+ * need not make sense, since a checkpoint may be at work on it or may have
+ * been cut short.
  */
 static int
 look_before(const char *path, struct err *e)
@@ -132,7 +163,7 @@ look_before(const char *path, struct err *e)
 	    NULL);
 	if (rc != SQLITE_OK)
 		rc = db_fail_code(probe.handle, rc, path, "open", e);
-	else
+	else if (!says_ours(probe.handle))
 		rc = db_judge(&probe, path, &version, e);
 out:
 	db_close(&probe);

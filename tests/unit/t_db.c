@@ -323,6 +323,48 @@ read_only_directory_says_so(void **state)
 	assert_int_equal(rc, 0);
 }
 
+/*
+ * kill -9 while a checkpoint is at work leaves a file that makes no sense
+ * without its WAL: its first page is new and tells of pages that are not
+ * there yet.
+ */
+static void
+a_checkpoint_that_was_cut_short_is_no_damage(void **state)
+{
+	char *before, *wal, *after;
+	size_t n_before, n_wal, n_after;
+	struct db db;
+	struct err e;
+
+	(void)state;
+	open_fresh(&db, in_dir("whole.sqlite"));
+	run(&db, "PRAGMA wal_checkpoint(TRUNCATE)");
+	before = file_read(in_dir("whole.sqlite"), &n_before);
+	run(&db, "PRAGMA wal_autocheckpoint = 0");
+	run(&db, "CREATE TABLE filler (x)");
+	run(&db, "INSERT INTO filler SELECT zeroblob(100000) FROM counters");
+	put(&db, "a", "1");
+	wal = file_read(in_dir("whole.sqlite-wal"), &n_wal);
+	run(&db, "PRAGMA wal_checkpoint(TRUNCATE)");
+	after = file_read(in_dir("whole.sqlite"), &n_after);
+	db_close(&db);
+	assert_true(n_after > n_before && n_wal > 0);
+	memcpy(before, after, 4096);
+	file_write(in_dir("cut.sqlite"), before, n_before);
+	file_write(in_dir("cut.sqlite-wal"), wal, n_wal);
+	free(before);
+	free(wal);
+	free(after);
+	if (db_open(&db, in_dir("cut.sqlite"), DB_WRITE, &e) != 0 ||
+	    db_migrate(&db, NULL, NULL, &e) != 0)
+		FAIL("%s\n", e.text);
+	assert_int_equal(
+	    number(&db, "SELECT sum(length(x)) FROM filler"), 200000);
+	assert_int_equal(
+	    number(&db, "SELECT count(*) FROM settings WHERE key = 'a'"), 1);
+	db_close(&db);
+}
+
 int
 main(void)
 {
@@ -338,6 +380,7 @@ main(void)
 		CASE(full_database_says_so),
 		CASE(deadline_stops_a_statement),
 		CASE(read_only_directory_says_so),
+		CASE(a_checkpoint_that_was_cut_short_is_no_damage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
