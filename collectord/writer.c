@@ -36,6 +36,7 @@ struct writer {
 	struct spool_position position;
 	int64_t data_version, looked_ms; /* settings as of */
 	struct source_config source;
+	bool source_known;
 	bool refusal_pending; /* to be stored once the database allows it */
 	int64_t retry_ms;
 	struct stat file; /* the database's: has it been replaced? */
@@ -77,7 +78,8 @@ read_settings(struct writer *w, struct err *e)
 	int rc = -1;
 
 	arena_init(&a, SETTINGS_ARENA);
-	if (settings_load(&w->db, &w->d->cfg, &w->key, &a, &m, e) != 0)
+	if (settings_load(
+		w->ready ? &w->db : NULL, &w->d->cfg, &w->key, &a, &m, e) != 0)
 		goto out;
 	s.enabled = settings_connected(&m) && m.collector_enabled;
 	if (strlen(m.cpa_url) >= sizeof s.base ||
@@ -92,7 +94,7 @@ read_settings(struct writer *w, struct err *e)
 	s.batch_size = m.batch_size;
 	s.poll_interval_ms = m.poll_interval_ms;
 	s.tls_skip_verify = m.tls_skip_verify;
-	if (s.enabled &&
+	if (s.enabled && w->ready &&
 	    cpa_refused(&w->db, s.base, s.key, &s.refused_until_ms, e) != 0)
 		goto wipe;
 	if (w->refusal_pending && s.refused_until_ms == 0)
@@ -103,6 +105,7 @@ read_settings(struct writer *w, struct err *e)
 	text_set(w->state.queue, sizeof w->state.queue, s.queue);
 	w->state.refused_until_ms = s.refused_until_ms;
 	w->changed = true;
+	w->source_known = true;
 	daemon_source_set(w->d, &s);
 	rc = 0;
 wipe:
@@ -217,8 +220,12 @@ refresh(struct writer *w, struct err *e)
 		close_database(w);
 	}
 	if (!w->ready) {
-		if (open_database(w, e) != 0)
+		if (open_database(w, e) != 0) {
+			/* CPA forgets within a minute: do not wait for it */
+			if (!w->source_known)
+				(void)read_settings(w, NULL);
 			return -1;
+		}
 		opened = true;
 	}
 	if (w->refusal_pending && w->source.enabled) {

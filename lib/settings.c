@@ -295,7 +295,9 @@ settings_load(struct db *db, const struct cfg *c, const struct data_key *k,
 	if (e == NULL)
 		e = &local;
 	settings_default(c, &m);
-	if (load_row(db, environment ? NULL : k, a, &m, e) != 0)
+	if (db == NULL && !environment)
+		return fail(e, ERR_UNAVAILABLE, "no database to read from");
+	if (db != NULL && load_row(db, environment ? NULL : k, a, &m, e) != 0)
 		return -1;
 	if (!environment && m.cpa_url[0] == '\0' && m.cpa_key[0] == '\0' &&
 	    load_setup(db, k, a, &m, e) != 0)

@@ -55,6 +55,8 @@ struct manager_config {
  * Resolve the configuration (section 8.1): defaults, stored row, legacy row,
  * environment.  Texts live in a.  A sealed key that cannot be opened fails
  * with ERR_UNAVAILABLE unless the environment gives the connection.
+ * db may be NULL, as long as there is no database: only what the environment
+ * gives counts then.
  */
 int settings_load(struct db *db, const struct cfg *c, const struct data_key *k,
     struct arena *a, struct manager_config *out, struct err *e) ATTR_USE_RESULT;

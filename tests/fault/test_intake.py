@@ -321,6 +321,7 @@ def test_a_database_that_is_broken_or_vanishes(cpa, daemon, content):
         time.sleep(1)
         assert daemon.process.poll() is None, "a broken database ended the daemon"
         assert "is not a database" in daemon.log()
+        wait_for(lambda: cpa.state()["queued"] == 0, 10, "CPA's queue to be emptied")
         os.unlink(daemon.db)
     wait_for(lambda: daemon.count() == 20, 20)
 
