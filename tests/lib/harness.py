@@ -43,18 +43,21 @@ class FakeCpa:
     """tests/lib/fake_cpa.py in a process of its own."""
 
     def __init__(self, events=None, faults=""):
-        self.port = free_port()
-        argv = [sys.executable, os.path.join(LIB, "fake_cpa.py"), str(self.port), "--key", CPA_KEY]
+        self.options = ["--key", CPA_KEY]
         if events:
-            argv += ["--events", events]
+            self.options += ["--events", events]
         if faults:
-            argv += ["--faults", faults]
-        self.argv = argv
-        self.start()
+            self.options += ["--faults", faults]
+        self.port = free_port()
+        while not self.start():  # somebody else has taken the port meanwhile
+            self.port = free_port()
 
     def start(self):
-        self.process = subprocess.Popen(self.argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for(self.answers, 30, "fake CPA")
+        """On the same port as before.  False when it is taken."""
+        self.process = subprocess.Popen([sys.executable, os.path.join(LIB, "fake_cpa.py"), str(self.port), *self.options],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(lambda: self.process.poll() is not None or self.answers(), 30, "fake CPA")
+        return self.process.poll() is None
 
     def answers(self):
         try:
