@@ -90,16 +90,17 @@ def test_kill_9_again_and_again(tmp_path):
     fake = FakeCpa(events=str(events))
     daemon = Collectord(tmp_path / "data", fake.url, USAGE_BATCH_SIZE="500")
     chance = random.Random(int(os.environ.get("SEED", "7")))
+    at_work = 0
     try:
         for i in range(kills):
             popped = fake.state()["popped"]
             daemon.start(wait=False)
             if i % 2 == 0:  # at work for sure; the others may be killed while they start
-                wait_for(lambda before=popped: fake.state()["popped"] > before, 30, "a first batch")
+                wait_for(lambda before=popped: fake.state()["popped"] > before or fake.state()["queued"] == 0, 30, "a first batch")
             time.sleep(chance.uniform(0.02, 0.35))
             assert daemon.process.poll() is None, daemon.log()[-2000:]
             daemon.kill()
-        killed_at = fake.state()["popped"]
+            at_work += fake.state()["queued"] > 0
         daemon.start()
         wait_for(lambda: fake.state()["queued"] == 0 or daemon.process.poll() is not None, 120, "the queue to be empty")
         assert daemon.process.poll() is None, daemon.log()[-2000:]
@@ -110,7 +111,7 @@ def test_kill_9_again_and_again(tmp_path):
             time.sleep(0.5)
         stored = exactly_once(daemon, total)
         gaps = daemon.sql("SELECT reason, in_doubt, from_ms, to_ms FROM gaps")
-        assert 0 < killed_at < total, "the kills came too late to prove anything"
+        assert at_work >= 4, "the kills came too late to prove anything"
         assert len(gaps) <= kills, "more batches in doubt than kills"
         assert all(g[0] == "pop_in_doubt" and 0 <= g[1] <= 500 and g[2] <= g[3] for g in gaps)
         # what was not in doubt is there
