@@ -18,6 +18,7 @@ struct store {
 	struct intern *intern;
 	struct detail_packer *packer;
 	struct buf detail;
+	int64_t dict_id; /* of the packer's dictionary, 0: not known */
 };
 
 struct store *
@@ -52,6 +53,7 @@ void
 store_forget(struct store *s)
 {
 	intern_clear(s->intern);
+	s->dict_id = 0;
 }
 
 static bool
@@ -183,10 +185,12 @@ store_event(struct store *s, struct db *db, const struct usage_event *ev,
 		return -1;
 	if (s->detail.n == 0)
 		return 0;
+	if (s->dict_id == 0 && event_detail_dict(db, &s->dict_id, e) != 0)
+		return -1;
 	if ((st = db_stmt(db, SQL_detail_add, e)) == NULL)
 		return -1;
 	db_bind_i64(st, P_detail_add_event_id, id);
-	db_bind_i64(st, P_detail_add_dict_id, 0);
+	db_bind_i64(st, P_detail_add_dict_id, s->dict_id);
 	db_bind_blob(st, P_detail_add_data, s->detail.p, s->detail.n);
 	return db_exec(db, st, e);
 }

@@ -1,10 +1,12 @@
 #include "event_detail.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <zstd.h>
 
+#include "detail_dict.h"
 #include "json_in.h"
 #include "json_out.h"
 
@@ -14,8 +16,19 @@
 
 struct detail_packer {
 	ZSTD_CCtx *context;
+	ZSTD_CDict *dict;
 	struct buf json;
 };
+
+/* Our dictionary for reading, made once; NULL without memory. */
+static ZSTD_DDict *shipped;
+static pthread_once_t shipped_once = PTHREAD_ONCE_INIT;
+
+static void
+make_shipped(void)
+{
+	shipped = ZSTD_createDDict(detail_dict, DETAIL_DICT_BYTES);
+}
 
 struct detail_packer *
 detail_packer_new(void)
@@ -24,15 +37,17 @@ detail_packer_new(void)
 
 	if (p == NULL)
 		return NULL;
-	if ((p->context = ZSTD_createCCtx()) == NULL) {
-		free(p);
+	p->context = ZSTD_createCCtx();
+	p->dict = ZSTD_createCDict(detail_dict, DETAIL_DICT_BYTES, LEVEL);
+	buf_init(&p->json, DETAIL_MAX_BYTES);
+	if (p->context == NULL || p->dict == NULL ||
+	    ZSTD_isError(ZSTD_CCtx_refCDict(p->context, p->dict))) {
+		detail_packer_free(p);
 		return NULL;
 	}
 	/* a few bytes each that would cost more than they tell */
-	ZSTD_CCtx_setParameter(p->context, ZSTD_c_compressionLevel, LEVEL);
 	ZSTD_CCtx_setParameter(p->context, ZSTD_c_checksumFlag, 0);
 	ZSTD_CCtx_setParameter(p->context, ZSTD_c_dictIDFlag, 0);
-	buf_init(&p->json, DETAIL_MAX_BYTES);
 	return p;
 }
 
@@ -42,6 +57,7 @@ detail_packer_free(struct detail_packer *p)
 	if (p == NULL)
 		return;
 	ZSTD_freeCCtx(p->context);
+	ZSTD_freeCDict(p->dict);
 	buf_free(&p->json);
 	free(p);
 }
@@ -79,6 +95,31 @@ event_detail_pack(struct detail_packer *p, const struct usage_event *ev,
 	return 0;
 }
 
+int
+event_detail_dict(struct db *db, int64_t *dict_id, struct err *e)
+{
+	sqlite3_stmt *st = db_stmt(db, SQL_detail_dict_find, e);
+	int rc;
+
+	if (st == NULL)
+		return -1;
+	db_bind_blob(
+	    st, P_detail_dict_find_data, detail_dict, DETAIL_DICT_BYTES);
+	if ((rc = db_step(db, st, e)) < 0)
+		return -1;
+	if (rc == 0) {
+		if ((st = db_stmt(db, SQL_detail_dict_add, e)) == NULL)
+			return -1;
+		db_bind_blob(
+		    st, P_detail_dict_add_data, detail_dict, DETAIL_DICT_BYTES);
+		if (db_step(db, st, e) != 1)
+			return -1;
+	}
+	*dict_id = db_col_i64(st, 0);
+	/* RETURNING has done its work only when the statement has ended */
+	return db_exec(db, st, e);
+}
+
 /* Decompress with the dictionary that the row names. */
 static size_t
 inflate(struct db *db, int64_t dict_id, struct str blob, char *to, size_t n,
@@ -98,7 +139,14 @@ inflate(struct db *db, int64_t dict_id, struct str blob, char *to, size_t n,
 		return (size_t)-1;
 	dict = db_col_blob(st, 0);
 	got = (size_t)-1;
-	if ((context = ZSTD_createDCtx()) != NULL)
+	pthread_once(&shipped_once, make_shipped);
+	if ((context = ZSTD_createDCtx()) == NULL)
+		;
+	else if (shipped != NULL && dict.n == DETAIL_DICT_BYTES &&
+		 memcmp(dict.p, detail_dict, DETAIL_DICT_BYTES) == 0)
+		got = ZSTD_decompress_usingDDict(
+		    context, to, n, blob.p, blob.n, shipped);
+	else
 		got = ZSTD_decompress_usingDict(
 		    context, to, n, blob.p, blob.n, dict.p, dict.n);
 	ZSTD_freeDCtx(context);

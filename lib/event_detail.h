@@ -18,10 +18,18 @@ void detail_packer_free(struct detail_packer *p);
 
 /*
  * The row's bytes into out, which is empty when ev has nothing beyond its
- * columns.  ERR_INTERNAL when it cannot be compressed.
+ * columns.  They are compressed with the dictionary that event_detail_dict()
+ * names.  ERR_INTERNAL when it cannot be compressed.
  */
 int event_detail_pack(struct detail_packer *p, const struct usage_event *ev,
     struct buf *out, struct err *e) ATTR_USE_RESULT;
+
+/*
+ * Number of our dictionary in this database, for the column dict_id; adds it
+ * when it is not there, inside the caller's transaction.
+ */
+int event_detail_dict(
+    struct db *db, int64_t *dict_id, struct err *e) ATTR_USE_RESULT;
 
 /*
  * Read a row back; texts in a, empty when absent.  dict_id as stored in the

@@ -43,6 +43,12 @@ ON CONFLICT (ts_ms, hash16) DO NOTHING;
 INSERT INTO event_detail (event_id, dict_id, data)
 VALUES (:event_id, :dict_id, :data);
 
+-- name: detail_dict_find
+SELECT id FROM detail_dict WHERE data = :data;
+
+-- name: detail_dict_add
+INSERT INTO detail_dict (data) VALUES (:data) RETURNING id;
+
 -- name: detail_dict_get
 SELECT data FROM detail_dict WHERE id = :id;
 

@@ -9,14 +9,23 @@
 #include "test_store.h"
 
 static struct db db;
+static int64_t dict_id; /* of our dictionary in it */
 
 static int
 open_all(void **state)
 {
+	int64_t again;
+	struct err e;
+
 	if (test_dir_make(state) != 0)
 		return -1;
 	open_store(&db, "detail.sqlite");
-	return 0;
+	/* there once, however often it is asked for */
+	if (event_detail_dict(&db, &dict_id, &e) != 0 ||
+	    event_detail_dict(&db, &again, &e) != 0 || again != dict_id ||
+	    dict_id <= 0)
+		return -1;
+	return figure(&db, "SELECT count(*) FROM detail_dict") == 1 ? 0 : -1;
 }
 
 static int
@@ -46,8 +55,8 @@ expect_back(struct str summary, struct str metadata)
 			assert_int_equal(out.n, 0);
 			continue;
 		}
-		assert_int_equal(event_detail_unpack(&db, &a, buf_view(&out), 0,
-				     &got_summary, &got_metadata, &e),
+		assert_int_equal(event_detail_unpack(&db, &a, buf_view(&out),
+				     dict_id, &got_summary, &got_metadata, &e),
 		    0);
 		assert_true(str_eq(got_summary, summary));
 		assert_true(str_eq(got_metadata, metadata));
@@ -109,7 +118,7 @@ one_that_is_too_large_is_refused(void **state)
 }
 
 static void
-expect_broken(const void *p, size_t n, int64_t dict_id)
+expect_broken(const void *p, size_t n, int64_t with)
 {
 	struct str summary, metadata;
 	struct arena a;
@@ -117,7 +126,7 @@ expect_broken(const void *p, size_t n, int64_t dict_id)
 
 	arena_init(&a, 16 * 1024 * 1024);
 	assert_int_equal(event_detail_unpack(&db, &a, (struct str){ p, n },
-			     dict_id, &summary, &metadata, &e),
+			     with, &summary, &metadata, &e),
 	    -1);
 	assert_int_equal(summary.n, 0);
 	assert_int_equal(metadata.n, 0);
@@ -140,8 +149,9 @@ broken_rows_are_told(void **state)
 	expect_broken("", 0, 0);
 	expect_broken("plain text", 10, 0);
 	for (size_t cut = 0; cut < out.n; cut++)
-		expect_broken(out.p, cut, 0);
-	/* a dictionary that is not there */
+		expect_broken(out.p, cut, dict_id);
+	/* a dictionary that is not there, or not named */
+	expect_broken(out.p, out.n, 0);
 	expect_broken(out.p, out.n, 77);
 	/* compressed, but no JSON of ours */
 	n = ZSTD_compress(other, sizeof other, "{\"fail_summary\":", 16, 3);
