@@ -143,7 +143,12 @@ static int
 new_segment(struct spool *s, struct err *e)
 {
 	struct segment_head head = { .magic = SEGMENT_MAGIC };
-	int64_t number = clock_now_ms();
+	/*
+	 * Never the number of a segment that was removed: the position in the
+	 * database may still name that one, and would hide what is in this.
+	 * A millisecond is too coarse for it, its thousandth is not.
+	 */
+	int64_t number = clock_now_ms() * 1000 + clock_mono_ns() / 1000 % 1000;
 	char path[4096];
 	int fd;
 
