@@ -93,8 +93,7 @@ def test_the_page_takes_no_other_method(web, method):
 @pytest.mark.parametrize("target", ["/", "/?a=1", "/?next=//example.com/"])
 def test_the_root_leads_to_the_page_and_nowhere_else(web, target):
     status, headers, _ = get(web, target)
-    assert status == 307
-    assert headers["location"] in ("/management.html", f"http://127.0.0.1:{web.port}/management.html")
+    assert status == 307 and headers["location"] == "/management.html"
 
 
 @pytest.mark.parametrize("target", [
