@@ -407,7 +407,7 @@ remove_before(const struct spool *s, int64_t segment)
 	int64_t *list;
 	int n = segment_list(s, &list, NULL);
 
-	for (int i = 0; i < n && list[i] < segment; i++) {
+	for (int i = 0; list != NULL && i < n && list[i] < segment; i++) {
 		segment_path(s, list[i], path, sizeof path);
 		/* one that stays is tried again with the next */
 		(void)unlink(path);
