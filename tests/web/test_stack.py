@@ -330,17 +330,6 @@ def test_apache_serves_the_same(make_stack):
     assert s.get("/v0/management/a%2Fb").status in (400, 404)
 
 
-def test_install_and_uninstall(tmp_path):
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    make = ["make", "--no-print-directory", f"DESTDIR={tmp_path}", "PREFIX=/usr"]
-    subprocess.run([*make, "install"], cwd=root, check=True, capture_output=True)
-    assert os.access(tmp_path / "usr/bin/cpactl", os.X_OK)
-    assert os.access(tmp_path / "usr/libexec/cpa-manager/collectord", os.X_OK)
-    assert "Content-Security-Policy" in (tmp_path / "usr/share/cpa-manager/page-headers.nginx").read_text()
-    subprocess.run([*make, "uninstall"], cwd=root, check=True, capture_output=True)
-    assert [f for _, _, files in os.walk(tmp_path) for f in files] == []
-
-
 @pytest.mark.slow
 def test_the_demo_shows_a_living_page_within_seconds(tmp_path):
     s = Stack(tmp_path / "demo", key=None, args=("--demo",)).start()

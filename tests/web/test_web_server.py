@@ -4,9 +4,7 @@ import http.client
 import json
 import os
 import re
-import shutil
 import socket
-import subprocess
 
 import pytest
 from harness import ROOT
@@ -93,8 +91,7 @@ def test_the_page_takes_no_other_method(web, method):
 @pytest.mark.parametrize("target", ["/", "/?a=1", "/?next=//example.com/"])
 def test_the_root_leads_to_the_page_and_nowhere_else(web, target):
     status, headers, _ = get(web, target)
-    assert status == 307
-    assert headers["location"] in ("/management.html", f"http://127.0.0.1:{web.port}/management.html")
+    assert status == 307 and headers["location"] == "/management.html"
 
 
 @pytest.mark.parametrize("target", [
@@ -207,28 +204,3 @@ def test_the_host_keeps_its_port(web):
     origin = f"http://127.0.0.1:{web.port}"
     answer = web.get("/health", key=None, headers={"Origin": origin})
     assert answer.status == 200
-
-
-@pytest.mark.parametrize("module", ["proxy-fcgi", "fcgid"])
-def test_apaches_examples_are_well_formed(tmp_path, module):
-    """As installed, with the modules that they say they need; the page's headers are made by the build."""
-    share = tmp_path / "share"
-    share.mkdir()
-    for name in ("management.html", "management.html.gz", "management.html.br"):
-        shutil.copy(os.path.join(ROOT, "build", name), share)
-    site = open(os.path.join(ROOT, "conf/apache/site.apache"), encoding="utf-8").read()
-    (share / "site.apache").write_text(site.replace("/usr/local/share/cpa-manager", str(share)))
-    (share / "page-headers.apache").write_text(subprocess.run(
-        [os.path.join(ROOT, "tools/page-headers"), "apache", os.path.join(ROOT, "build/management.csp")],
-        check=True, capture_output=True, text=True).stdout)
-    example = open(os.path.join(ROOT, f"conf/apache/cpa-manager-{module}.conf"), encoding="utf-8").read()
-    needs = re.search(r"# Needs: a2enmod (.+)", example)[1].split()
-    example = example.replace("/usr/local/share/cpa-manager", str(share))
-    example = example.replace("/usr/local/libexec/cpa-manager", os.path.join(ROOT, "build"))
-    load = "".join(f"LoadModule {m}_module /usr/lib/apache2/modules/mod_{m}.so\n"
-                   for m in ["mpm_event", "authz_core", "alias", "env", "setenvif", *needs])
-    conf = tmp_path / "apache2.conf"
-    conf.write_text(f"{load}ServerRoot {tmp_path}\nServerName localhost\nDefaultRuntimeDir {tmp_path}\n"
-                    f"PidFile {tmp_path}/pid\nErrorLog {tmp_path}/log\nTypesConfig /dev/null\n{example}")
-    run = subprocess.run(["/usr/sbin/apache2", "-t", "-f", str(conf)], capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
