@@ -145,9 +145,10 @@ $(B)/collectord: $(COLLECTORD_OBJ) $(B)/libcpam.a
 	@echo "  LINK $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(COLLECTORD_OBJ) $(B)/libcpam.a $(LIB_LIBS)
 
-$(B)/cpactl: $(CTL_OBJ) $(B)/libcpam.a
+# cpactl looks at the spool with collectord's own reader
+$(B)/cpactl: $(CTL_OBJ) $(O)/collectord/spool_read.o $(B)/libcpam.a
 	@echo "  LINK $@"
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(CTL_OBJ) $(B)/libcpam.a $(LIB_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(CTL_OBJ) $(O)/collectord/spool_read.o $(B)/libcpam.a $(LIB_LIBS)
 
 $(B)/libcpam.a: $(LIB_OBJ)
 	@echo "  AR   $@"
