@@ -13,7 +13,7 @@
 #include "clock.h"
 
 #define NAME "verify"
-#define PROGRESS_MS 200
+#define PROGRESS_MS 100
 
 void
 verify_found(struct verify *v, const char *fmt, ...)
