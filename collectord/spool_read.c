@@ -407,7 +407,7 @@ remove_before(const struct spool *s, int64_t segment)
 	int64_t *list;
 	int n = segment_list(s, &list, NULL);
 
-	for (int i = 0; i < n && list[i] < segment; i++) {
+	for (int i = 0; list != NULL && i < n && list[i] < segment; i++) {
 		segment_path(s, list[i], path, sizeof path);
 		/* one that stays is tried again with the next */
 		(void)unlink(path);
@@ -419,8 +419,15 @@ void
 spool_release(struct spool *s, struct spool_position upto)
 {
 	struct spool_position was = s->released;
+	bool elsewhere;
 
 	if (upto.segment == was.segment && upto.offset == was.offset)
+		return;
+	pthread_mutex_lock(&s->lock);
+	elsewhere = upto.segment > s->end.segment;
+	pthread_mutex_unlock(&s->lock);
+	/* of another spool: it says nothing about what was stored of ours */
+	if (elsewhere)
 		return;
 	if (upto.segment != was.segment)
 		remove_before(s, upto.segment);

@@ -6,6 +6,9 @@
 
 #include "buf.h"
 
+/* Source hash in hex with its NUL, five numbers, their bars, "|false". */
+#define HASH_NUMBERS_BYTES (2 * SHA256_BYTES + 1 + 5 * 21 + 8)
+
 static int64_t
 above_zero(int64_t v)
 {
@@ -56,46 +59,75 @@ event_normalized_tokens(
 	}
 }
 
+/* The decimal of v to p; returns where it ends, at most 20 bytes on. */
+static char *
+put_int(char *p, int64_t v)
+{
+	char text[20], *from = text + sizeof text;
+	uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+	size_t n;
+
+	do
+		*--from = (char)('0' + u % 10);
+	while ((u /= 10) > 0);
+	if (v < 0)
+		*--from = '-';
+	n = (size_t)(text + sizeof text - from);
+	memcpy(p, from, n);
+	return p + n;
+}
+
+static char *
+put_str(char *p, struct str s)
+{
+	if (s.n > 0)
+		memcpy(p, s.p, s.n);
+	return p + s.n;
+}
+
 void
 event_hash(struct usage_event *ev)
 {
-	char source[2 * SHA256_BYTES + 1] = "", numbers[160], local[1024];
-	const struct str fields[] = { ev->request_id, ev->ts_text, ev->endpoint,
+	const struct str texts[] = { ev->request_id, ev->ts_text, ev->endpoint,
 		ev->model, ev->auth_index };
-	struct buf text;
-	int n;
-
-	if (ev->has_source_hash)
-		hex_encode(ev->source_hash, SHA256_BYTES, source);
-	n = snprintf(numbers, sizeof numbers, "%s|%lld|%lld|%lld|%lld|%s",
-	    source, (long long)ev->input_tokens, (long long)ev->output_tokens,
-	    (long long)ev->reasoning_tokens,
-	    (long long)most(ev->cached_tokens, ev->cache_tokens),
-	    (ev->flags & EVENT_FAILED) != 0 ? "true" : "false");
-	if (ev->latency_ms.set)
-		n += snprintf(numbers + n, sizeof numbers - (size_t)n, "|%lld",
-		    (long long)ev->latency_ms.v);
+	const int64_t numbers[] = { ev->input_tokens, ev->output_tokens,
+		ev->reasoning_tokens,
+		most(ev->cached_tokens, ev->cache_tokens) };
+	char local[1024], *p = local, *begin = local;
+	size_t need = HASH_NUMBERS_BYTES;
+	struct str whole;
+	struct buf b;
 
 	/* nearly every event fits without an allocation */
-	size_t need = (size_t)n, at = 0;
-	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-		need += fields[i].n + 1;
-	buf_init(&text, need);
-	char *p = need <= sizeof local ? local : buf_reserve(&text, need);
-	if (p == NULL) {
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		need += texts[i].n + 1;
+	buf_init(&b, need);
+	if (need > sizeof local &&
+	    (p = begin = buf_reserve(&b, need)) == NULL) {
 		memset(ev->hash, 0, sizeof ev->hash);
 		return;
 	}
-	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-		if (fields[i].n > 0)
-			memcpy(p + at, fields[i].p, fields[i].n);
-		at += fields[i].n;
-		p[at++] = '|';
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		p = put_str(p, texts[i]);
+		*p++ = '|';
 	}
-	memcpy(p + at, numbers, (size_t)n);
-	struct str whole = str_trim((struct str){ p, need });
+	if (ev->has_source_hash) {
+		hex_encode(ev->source_hash, SHA256_BYTES, p);
+		p += 2 * SHA256_BYTES;
+	}
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+		*p++ = '|';
+		p = put_int(p, numbers[i]);
+	}
+	p = put_str(
+	    p, (ev->flags & EVENT_FAILED) != 0 ? STR("|true") : STR("|false"));
+	if (ev->latency_ms.set) {
+		*p++ = '|';
+		p = put_int(p, ev->latency_ms.v);
+	}
+	whole = str_trim((struct str){ begin, (size_t)(p - begin) });
 	sha256(whole.p, whole.n, ev->hash);
-	buf_free(&text);
+	buf_free(&b);
 }
 
 size_t

@@ -23,8 +23,11 @@ enum payload_kind {
 enum payload_kind normalise(struct str item, int64_t now_ms, struct arena *a,
     struct usage_event *ev, struct err *e);
 
-/* Text with every secret that section 6.7 knows replaced, at most 4096 bytes,
- * in a. */
+/*
+ * Text with every secret that section 6.7 knows, and more, replaced: at most
+ * 4096 bytes and the dots that tell of a cut.  Any bytes are accepted.  A view
+ * of text, or in a.
+ */
 struct str redact_summary(struct str text, struct arena *a);
 
 /*
@@ -34,8 +37,10 @@ struct str redact_summary(struct str text, struct arena *a);
  */
 struct str redact_payload(struct str item, size_t limit, struct arena *a);
 
-/* A credential label as it may be shown (section 6.4, stricter for short keys).
- * In a. */
+/*
+ * A credential label as it may be shown: section 6.4, but nothing of a short
+ * key, and never half a character.  A view of source, or in a.
+ */
 struct str mask_source(struct str source, struct arena *a);
 
 #endif

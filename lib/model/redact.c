@@ -13,6 +13,7 @@
 #define SUMMARY_MAX 4096
 #define MATCH_LIMIT 1000000 /* a text cannot make a pattern run for long */
 #define INPUT_MAX ((size_t)64 * 1024) /* more of a text is not looked at */
+#define LOWERED_BYTES 512
 #define SCRATCH_MAX ((size_t)4 * 1024 * 1024)
 
 /* ---- the rules ----------------------------------------------------------- */
@@ -42,9 +43,11 @@
 enum needs {
 	NEED_SIGN = 1, /* : or = */
 	NEED_AT = 2,   /* @ */
-	NEED_DASH = 4, /* - _ or a dot */
-	NEED_A = 8,    /* A or a */
-	NEED_B = 16    /* B or b */
+	NEED_DASH = 4,
+	NEED_LINE = 8, /* _ */
+	NEED_DOT = 16,
+	NEED_A = 32, /* A or a */
+	NEED_B = 64  /* B or b */
 };
 
 /*
@@ -92,16 +95,17 @@ static const struct rule {
 	    "$1[redacted]" },
 	{ NEED_DASH, { "sk-", "sess-" }, "(?:sk|sess)-[A-Za-z0-9_-]{6,}",
 	    "[redacted]" },
-	{ NEED_DASH, { "ghp_", "github_pat_" },
+	{ NEED_LINE, { "ghp_", "github_pat_" },
 	    "ghp_[A-Za-z0-9]{6,}|github_pat_[A-Za-z0-9_]{20,}", "[redacted]" },
-	{ NEED_DASH, { "hf_", "pk_", "rk_" }, "(?:hf|pk|rk)_[A-Za-z0-9]{6,}",
+	{ NEED_LINE, { "hf_", "pk_", "rk_" }, "(?:hf|pk|rk)_[A-Za-z0-9]{6,}",
 	    "[redacted]" },
 	{ NEED_A, { "aiza" }, "AIza[0-9A-Za-z_-]{8,}", "[redacted]" },
 	{ NEED_A, { "akia" }, NOT_IN_WORD "AKIA[0-9A-Z]{12,}", "[redacted]" },
-	{ NEED_DASH, { "xai-", "gsk_", "nvapi-", "ya29." },
+	{ NEED_DASH | NEED_LINE | NEED_DOT,
+	    { "xai-", "gsk_", "nvapi-", "ya29." },
 	    NOT_IN_WORD "(?:xai-|gsk_|nvapi-|ya29\\.)[A-Za-z0-9_-]{12,}",
 	    "[redacted]" },
-	{ NEED_DASH, { "eyj" },
+	{ NEED_DOT, { "eyj" },
 	    NOT_IN_WORD "eyJ[A-Za-z0-9_-]{8,}+\\.[A-Za-z0-9_-]{8,}+"
 			"(?:\\.[A-Za-z0-9_-]*+)?",
 	    "[redacted]" },
@@ -154,8 +158,8 @@ needs_met(struct str s)
 		['='] = NEED_SIGN,
 		['@'] = NEED_AT,
 		['-'] = NEED_DASH,
-		['_'] = NEED_DASH,
-		['.'] = NEED_DASH,
+		['_'] = NEED_LINE,
+		['.'] = NEED_DOT,
 		['A'] = NEED_A,
 		['a'] = NEED_A,
 		['B'] = NEED_B,
@@ -175,10 +179,11 @@ has_odd_case(struct str s)
 	       str_contains(s, STR("\xe2\x84\xaa"));
 }
 
+/* s in lower case, in room if that holds it, else in a. */
 static struct str
-lowered(struct str s, struct arena *a)
+lowered(struct str s, char room[LOWERED_BYTES], struct arena *a)
 {
-	char *p = arena_alloc(a, s.n);
+	char *p = s.n <= LOWERED_BYTES ? room : arena_alloc(a, s.n);
 
 	for (size_t i = 0; p != NULL && i < s.n; i++) {
 		char c = s.p[i];
@@ -252,12 +257,13 @@ bounded(struct str s)
 static struct str
 redact_with(struct str s, unsigned met, bool payload, struct arena *a)
 {
+	char room[LOWERED_BYTES];
 	bool failed = false, odd;
 	struct str low;
 
 	pthread_once(&compile_once, compile_all);
 	odd = has_odd_case(s);
-	low = lowered(s, a);
+	low = lowered(s, room, a);
 	for (size_t i = payload ? 0 : PAYLOAD_RULES; i < RULES && !failed; i++)
 		if (can_match(&rules[i], met, odd, low))
 			s = apply(i, s, a, &failed);

@@ -446,3 +446,163 @@ def test_bad_configuration_ends_the_start_with_one_line(tmp_path, env, text):
                          env=dict(clean, **sanitizer_environment(), **env), capture_output=True, text=True, timeout=20)
     assert run.returncode == 1
     assert run.stderr.count("\n") == 1 and text in run.stderr
+
+
+def test_events_that_arrive_in_pieces_keep_their_texts(cpa, daemon):
+    """An answer comes in many pieces; what was read of the first ones must not change with the later ones."""
+    daemon.env["USAGE_BATCH_SIZE"] = "1000"
+    items = generated(1000, "--rich")
+    cpa.push(items)
+    daemon.start()
+    wait_for(lambda: daemon.count() == 1000)
+    assert cpa.state()["http_pops"] >= 1
+    rows = daemon.sql("""
+        SELECT lower(hex(e.request_id)), m.value, p.value, i.auth_index, u.value, a.value
+        FROM events e JOIN dict m ON m.kind = 1 AND m.id = e.model_id JOIN dict p ON p.kind = 2 AND p.id = e.provider_id
+        JOIN identities i ON i.id = e.identity_id JOIN dict u ON u.kind = 11 AND u.id = e.user_agent_id
+        JOIN dict a ON a.kind = 9 AND a.id = e.client_ip_id ORDER BY 1""")
+    want = sorted((o["request_id"], o["alias"], o["provider"], o["auth_index"], o["user_agent"], o["client_ip"])
+                  for o in map(json.loads, items))
+    assert rows == want
+
+
+def spool_bytes(daemon):
+    spool = os.path.join(daemon.data, "spool")
+    return b"".join(open(os.path.join(spool, n), "rb").read() for n in os.listdir(spool) if n.endswith(".spool"))
+
+
+def test_stored_events_leave_the_spool_within_seconds(cpa, daemon):
+    """They carry keys in clear; one small event is not kept until many have gathered, and none at the end."""
+    payload = json.loads(generated(1)[0])
+    payload["api_key"] = "sk-client-INTHECLEAR-0123456789"
+    cpa.push([payload])
+    daemon.start()
+    wait_for(lambda: daemon.count() == 1)
+    wait_for(lambda: b"INTHECLEAR" not in spool_bytes(daemon), 10, "a clean spool")
+    payload["request_id"] = "feedbeef"
+    cpa.push([payload])
+    wait_for(lambda: daemon.count() == 2)
+    assert daemon.stop() == 0
+    assert os.listdir(os.path.join(daemon.data, "spool")) == []
+
+
+def test_a_disk_that_is_full_at_the_start_is_waited_for(cpa, daemon, full_disk_shim, tmp_path):
+    flag = tmp_path / "full"
+    daemon.env.update(LD_PRELOAD=full_disk_shim, FULL_DISK_FLAG=str(flag))
+    daemon.start()
+    wait_for(lambda: daemon.state().get("collector") == "running")
+    assert daemon.stop() == 0
+    flag.touch()
+    cpa.push(generated(20))
+    daemon.start()
+    wait_for(lambda: "the disk is full" in daemon.log(), 10)
+    time.sleep(1)
+    assert daemon.process.poll() is None, "a full disk ended the daemon"
+    assert cpa.state()["queued"] == 20
+    flag.unlink()
+    wait_for(lambda: daemon.count() == 20, 20)
+    # and it can be ended while it waits
+    assert daemon.stop() == 0
+    flag.touch()
+    daemon.start()
+    wait_for(lambda: daemon.log().count("not collecting") == 2, 10)
+    assert daemon.stop(5) == 0
+
+
+def test_a_database_that_cannot_be_opened_is_waited_for(cpa, daemon):
+    daemon.start()
+    wait_for(lambda: daemon.state().get("collector") == "running")
+    for suffix in ("", "-wal", "-shm"):
+        if os.path.exists(daemon.db + suffix):
+            os.unlink(daemon.db + suffix)
+    os.mkdir(daemon.db)
+    wait_for(lambda: "events wait in the spool" in daemon.log(), 10)
+    cpa.push(generated(250))
+    wait_for(lambda: cpa.state()["queued"] == 0, 10, "CPA's queue to be emptied")
+    assert daemon.process.poll() is None
+    os.rmdir(daemon.db)
+    wait_for(lambda: daemon.count() == 250, 20)
+
+
+def test_a_database_that_is_replaced_gets_numbers_of_its_own(cpa, daemon):
+    """Ids of texts that the old database had would lead nowhere in the new one."""
+    items = generated(60)
+    cpa.push(items[:40])
+    daemon.start()
+    wait_for(lambda: daemon.count() == 40)
+    for suffix in ("-wal", "-shm", ""):
+        if os.path.exists(daemon.db + suffix):
+            os.unlink(daemon.db + suffix)
+    wait_for(lambda: os.path.exists(daemon.db) and daemon.state().get("collector") == "running")
+    cpa.push(items[40:])
+    # what the old spool still had comes along: it is not stored in this one
+    wait_for(lambda: daemon.count() >= 20)
+    wait_for(lambda: daemon.state()["spoolBytes"] == 0)
+    for column, kind in (("model_id", 1), ("provider_id", 2), ("user_agent_id", 11)):
+        assert daemon.sql(f"SELECT count(*) FROM events e LEFT JOIN dict d ON d.kind = {kind} AND d.id = e.{column} "
+                          "WHERE d.id IS NULL") == [(0,)]
+    assert daemon.sql("SELECT count(*) FROM events e LEFT JOIN identities i ON i.id = e.identity_id "
+                      "WHERE i.id IS NULL") == [(0,)]
+
+
+def test_the_end_comes_soon_though_the_database_is_locked(cpa, daemon):
+    daemon.start()
+    wait_for(lambda: daemon.state().get("collector") == "running")
+    lock = sqlite3.connect(daemon.db, isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+    cpa.push(generated(300))
+    wait_for(lambda: cpa.state()["queued"] == 0, 10)
+    assert daemon.stop(20) == 0
+    lock.execute("ROLLBACK")
+    lock.close()
+    assert daemon.count() == 0
+    daemon.start()
+    wait_for(lambda: daemon.count() == 300, 20)
+    assert daemon.count("gaps") == 0
+
+
+def test_a_long_poll_interval_holds_up_neither_end_nor_change(cpa, daemon):
+    daemon.env["USAGE_POLL_INTERVAL_MS"] = "9000000000"
+    daemon.start()
+    wait_for(lambda: daemon.state().get("collector") == "running")
+    time.sleep(0.5)
+    assert cpa.state()["http_pops"] == 1
+    assert daemon.stop(5) == 0
+
+
+def test_cpa_may_restart_while_nothing_is_asked(daemon, cpa):
+    """A kept connection that has died in between is no answer that got lost."""
+    daemon.env["USAGE_POLL_INTERVAL_MS"] = "1500"
+    daemon.start()
+    wait_for(lambda: daemon.state().get("collector") == "running")
+    time.sleep(0.3)
+    cpa.stop()
+    cpa.start()
+    cpa.push(generated(5))
+    wait_for(lambda: daemon.count() == 5, 20)
+    assert daemon.count("gaps") == 0
+
+
+@pytest.mark.parametrize("mode", ["resp", "subscribe"])
+def test_other_modes_collect_over_http_and_say_so(cpa, daemon, mode):
+    daemon.env["USAGE_COLLECTOR_MODE"] = mode
+    cpa.push(generated(1))
+    daemon.start()
+    wait_for(lambda: daemon.count() == 1)
+    state = wait_for(lambda: daemon.state().get("hint") and daemon.state())
+    assert state["mode"] == mode and state["transport"] == "http" and "HTTP" in state["hint"]
+
+
+def test_a_large_answer_needs_little_memory(cpa, daemon):
+    """40 MB in one answer pass through a few megabytes of memory."""
+    daemon.env["USAGE_BATCH_SIZE"] = "100000"
+    items = generated(25_000, "--rich")
+    cpa.push(items)
+    daemon.start()
+    wait_for(lambda: daemon.count() == len(items), 90)
+    with open(f"/proc/{daemon.process.pid}/status") as f:
+        fields = dict(line.split(":", 1) for line in f if ":" in line)
+    if "asan" not in BUILD:
+        assert int(fields["RssAnon"].split()[0]) < 48 * 1024
+    # the WAL stays within bounds, too
+    assert os.path.getsize(daemon.db + "-wal") < 64 * 1024 * 1024

@@ -5,6 +5,7 @@
  */
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/lib/test_tree.h"
 
@@ -59,8 +60,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if ((v == NULL && ours.text[0] == '\0') ||
 	    (j == NULL && e.text[0] == '\0'))
 		abort();
-	/* jansson knows no NUL in keys */
-	if (!str_contains(text, STR("\\u0000"))) {
+	/* jansson knows no NUL in keys, and takes a bare one for white space */
+	if (!str_contains(text, STR("\\u0000")) &&
+	    (size == 0 || memchr(data, 0, size) == NULL)) {
 		if ((v == NULL) != (j == NULL) && !a.failed)
 			abort();
 		if (v != NULL && j != NULL && !same_value(v, j, &a))

@@ -357,6 +357,223 @@ a_full_spool_asks_for_nothing(void **state)
 	spool_close(&s);
 }
 
+/* What waits is counted exactly, also while some of it is stored already. */
+static void
+what_waits_is_counted(void **state)
+{
+	struct spool_position from = { 0, 0 };
+	enum { N = 20 };
+	int64_t all, before;
+	struct spool_batch b;
+	struct spool s;
+	struct err e;
+	char *big = malloc(1500001);
+
+	(void)state;
+	memset(big, 'z', 1500000);
+	big[1500000] = '\0';
+	assert_int_equal(spool_open(&s, in_dir("count"), LIMIT, &e), 0);
+	assert_int_equal(spool_waiting_bytes(&s), 0);
+	for (int i = 0; i < N; i++)
+		put_batch(&s, big, SPOOL_END_OK);
+	all = spool_waiting_bytes(&s);
+	assert_true(all >= N * 1500000 && all < N * 1501000);
+	for (int i = 0; i < N; i++) {
+		before = spool_waiting_bytes(&s);
+		assert_int_equal(spool_next(&s, &from, &b, &e), 1);
+		from = b.after;
+		spool_release(&s, from);
+		assert_true(before - spool_waiting_bytes(&s) >= 1500000);
+		assert_true(before - spool_waiting_bytes(&s) < 1501000);
+		if (i == N / 2)
+			put_batch(&s, "[9]", SPOOL_END_OK);
+	}
+	assert_true(spool_waiting_bytes(&s) > 0);
+	expect_batch(&s, &from, "[9]", SPOOL_END_OK);
+	spool_release(&s, from);
+	assert_int_equal(spool_waiting_bytes(&s), 0);
+	spool_close(&s);
+	free(big);
+}
+
+/* After a restart, too, once the writer has said where it is. */
+static void
+what_waits_is_counted_after_a_restart(void **state)
+{
+	struct spool_position from = { 0, 0 };
+	struct spool_batch b;
+	struct spool s;
+	struct err e;
+	int64_t both;
+
+	(void)state;
+	assert_int_equal(spool_open(&s, in_dir("recount"), LIMIT, &e), 0);
+	put_batch(&s, "[1]", SPOOL_END_OK);
+	put_batch(&s, "[2]", SPOOL_END_OK);
+	both = spool_waiting_bytes(&s);
+	assert_int_equal(spool_next(&s, &from, &b, &e), 1);
+	spool_close(&s);
+	assert_int_equal(spool_open(&s, in_dir("recount"), LIMIT, &e), 0);
+	assert_true(spool_waiting_bytes(&s) >= both);
+	spool_release(&s, b.after);
+	assert_true(spool_waiting_bytes(&s) < both);
+	assert_true(spool_waiting_bytes(&s) > 0);
+	from = b.after;
+	expect_batch(&s, &from, "[2]", SPOOL_END_OK);
+	expect_nothing(&s, &from);
+	spool_release(&s, from);
+	assert_int_equal(spool_waiting_bytes(&s), 0);
+	spool_close(&s);
+}
+
+/* The open INTENT announced fewer: what is in doubt would be too little. */
+static void
+another_size_is_announced_anew(void **state)
+{
+	struct spool_position from = { 0, 0 };
+	struct spool_batch b;
+	struct spool s;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(spool_open(&s, in_dir("size"), LIMIT, &e), 0);
+	put_batch(&s, "[1]", SPOOL_END_OK); /* leaves an INTENT of 10 */
+	assert_int_equal(spool_ask(&s, 500, &e), 0);
+	spool_close(&s);
+	assert_int_equal(spool_open(&s, in_dir("size"), LIMIT, &e), 0);
+	expect_batch(&s, &from, "[1]", SPOOL_END_OK);
+	assert_int_equal(spool_next(&s, &from, &b, &e), 1);
+	assert_int_equal(b.how, SPOOL_END_KILLED);
+	assert_int_equal(b.count, 500);
+	assert_false(b.has_data);
+	from = b.after;
+	expect_nothing(&s, &from);
+	spool_close(&s);
+}
+
+/* Another boot: the flag may not have reached the disk, so it means nothing. */
+static void
+after_a_power_cut_an_open_question_is_in_doubt(void **state)
+{
+	struct spool_position from = { 0, 0 };
+	struct segment_head *head;
+	char path[4096];
+	struct spool s;
+	struct err e;
+	char *whole;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(spool_open(&s, in_dir("boot"), LIMIT, &e), 0);
+	assert_int_equal(spool_ask(&s, 10, &e), 0);
+	spool_nothing(&s);
+	segment_path(&s, s.segment, path, sizeof path);
+	spool_close(&s);
+	whole = slurp(path, &n);
+	head = (struct segment_head *)(void *)whole;
+	assert_int_equal(head->asking, 0);
+	head->boot[0] ^= 1;
+	spill(path, whole, n);
+	free(whole);
+	assert_int_equal(spool_open(&s, in_dir("boot"), LIMIT, &e), 0);
+	expect_batch(&s, &from, "", SPOOL_END_KILLED);
+	expect_nothing(&s, &from);
+	spool_close(&s);
+}
+
+/* The head is lost, the batches behind it are not. */
+static void
+a_damaged_head_costs_no_batch(void **state)
+{
+	struct spool_position from = { 0, 0 };
+	enum spool_end how;
+	char path[4096];
+	struct spool s;
+	struct err e;
+	char *whole;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(spool_open(&s, in_dir("head"), LIMIT, &e), 0);
+	put_batch(&s, "[1]", SPOOL_END_OK);
+	segment_path(&s, s.segment, path, sizeof path);
+	spool_close(&s);
+	whole = slurp(path, &n);
+	memset(whole, 0, SEGMENT_HEAD);
+	spill(path, whole, n);
+	free(whole);
+	assert_int_equal(spool_open(&s, in_dir("head"), LIMIT, &e), 0);
+	expect_batch(&s, &from, "[1]", SPOOL_END_OK);
+	whole = take_batch(&s, &from, &how);
+	assert_non_null(whole);
+	assert_int_equal(how, SPOOL_END_KILLED);
+	free(whole);
+	expect_nothing(&s, &from);
+	spool_close(&s);
+}
+
+/* A database that is older or newer than the spool, or another one's. */
+static void
+a_position_from_elsewhere_hides_nothing(void **state)
+{
+	struct spool_position far = { INT64_MAX, 5000 }, old = { 1, 1 };
+	struct spool s;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(spool_open(&s, in_dir("elsewhere"), LIMIT, &e), 0);
+	put_batch(&s, "[1]", SPOOL_END_OK);
+	spool_release(&s, far);
+	expect_batch(&s, &far, "[1]", SPOOL_END_OK);
+	expect_batch(&s, &old, "[1]", SPOOL_END_OK);
+	spool_close(&s);
+}
+
+/* Events carry keys: at rest the directory holds none of what was stored. */
+static void
+the_end_leaves_only_what_is_not_stored(void **state)
+{
+	struct spool_position from = { 0, 0 };
+	struct spool s;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(spool_open(&s, in_dir("forget"), LIMIT, &e), 0);
+	put_batch(&s, "[1]", SPOOL_END_OK);
+	spool_forget(&s);
+	assert_int_equal(count_segments(&s), 1);
+	expect_batch(&s, &from, "[1]", SPOOL_END_OK);
+	spool_release(&s, from);
+	/* not while an answer is in doubt */
+	assert_int_equal(spool_ask(&s, 10, &e), 0);
+	spool_forget(&s);
+	assert_int_equal(count_segments(&s), 1);
+	spool_nothing(&s);
+	spool_forget(&s);
+	assert_int_equal(count_segments(&s), 0);
+	spool_close(&s);
+	/* and the next start is at ease with it */
+	assert_int_equal(spool_open(&s, in_dir("forget"), LIMIT, &e), 0);
+	put_batch(&s, "[2]", SPOOL_END_OK);
+	expect_batch(&s, &from, "[2]", SPOOL_END_OK);
+	spool_close(&s);
+}
+
+static void
+a_spool_that_cannot_be_made_is_told(void **state)
+{
+	struct spool s;
+	struct err e;
+
+	(void)state;
+	file_write(in_dir("file"), "x", 1);
+	assert_int_equal(spool_open(&s, in_dir("file"), LIMIT, &e), -1);
+	assert_int_equal(e.kind, ERR_UNAVAILABLE);
+	assert_int_equal(
+	    spool_open(&s, in_dir("no/such/place"), LIMIT, &e), -1);
+	assert_int_equal(e.kind, ERR_UNAVAILABLE);
+}
+
 int
 main(void)
 {
@@ -370,6 +587,15 @@ main(void)
 		cmocka_unit_test(what_is_stored_leaves_the_disk),
 		cmocka_unit_test(a_long_spool_has_several_segments),
 		cmocka_unit_test(a_full_spool_asks_for_nothing),
+		cmocka_unit_test(what_waits_is_counted),
+		cmocka_unit_test(what_waits_is_counted_after_a_restart),
+		cmocka_unit_test(another_size_is_announced_anew),
+		cmocka_unit_test(
+		    after_a_power_cut_an_open_question_is_in_doubt),
+		cmocka_unit_test(a_damaged_head_costs_no_batch),
+		cmocka_unit_test(a_position_from_elsewhere_hides_nothing),
+		cmocka_unit_test(the_end_leaves_only_what_is_not_stored),
+		cmocka_unit_test(a_spool_that_cannot_be_made_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, test_dir_make, test_dir_remove);
