@@ -145,9 +145,10 @@ $(B)/collectord: $(COLLECTORD_OBJ) $(B)/libcpam.a
 	@echo "  LINK $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(COLLECTORD_OBJ) $(B)/libcpam.a $(LIB_LIBS)
 
-$(B)/cpactl: $(CTL_OBJ) $(B)/libcpam.a
+# cpactl looks at the spool with collectord's own reader
+$(B)/cpactl: $(CTL_OBJ) $(O)/collectord/spool_read.o $(B)/libcpam.a
 	@echo "  LINK $@"
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(CTL_OBJ) $(B)/libcpam.a $(LIB_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(CTL_OBJ) $(O)/collectord/spool_read.o $(B)/libcpam.a $(LIB_LIBS)
 
 $(B)/libcpam.a: $(LIB_OBJ)
 	@echo "  AR   $@"
@@ -244,7 +245,8 @@ PLACES = -e 's|/usr/local/share/cpa-manager|$(DATADIR)|g' \
 	-e 's|/etc/cpa-manager|$(SYSCONFDIR)/cpa-manager|g'
 
 install: ## put programs, page, examples and documents under DESTDIR and PREFIX
-	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(DATADIR) $(DESTDIR)$(DOCDIR)/examples
+	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(DATADIR) $(DESTDIR)$(DOCDIR)/examples \
+	    $(DESTDIR)$(MANDIR)/man8
 	$(INSTALL) -m 755 build/cpactl $(DESTDIR)$(BINDIR)/cpactl
 	$(INSTALL) -m 755 build/collectord $(DESTDIR)$(LIBEXECDIR)/collectord
 	$(INSTALL) -m 755 build/cpa-manager.fcgi $(DESTDIR)$(LIBEXECDIR)/cpa-manager.fcgi
@@ -255,9 +257,10 @@ install: ## put programs, page, examples and documents under DESTDIR and PREFIX
 	sed $(PLACES) conf/apache/site.apache >$(DESTDIR)$(DATADIR)/site.apache
 	for f in $(EXAMPLES); do sed $(PLACES) $$f >$(DESTDIR)$(DOCDIR)/examples/$${f##*/} || exit 1; done
 	$(INSTALL) -m 644 README.md LICENSE docs/*.md $(DESTDIR)$(DOCDIR)
+	$(INSTALL) -m 644 docs/*.8 $(DESTDIR)$(MANDIR)/man8
 
 uninstall: ## remove what install put there; data and configuration stay
-	rm -f $(DESTDIR)$(BINDIR)/cpactl
+	rm -f $(DESTDIR)$(BINDIR)/cpactl $(patsubst docs/%,$(DESTDIR)$(MANDIR)/man8/%,$(wildcard docs/*.8))
 	rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(DATADIR) $(DESTDIR)$(DOCDIR)
 
 # ---- probes --------------------------------------------------------------

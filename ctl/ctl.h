@@ -1,33 +1,54 @@
 /*
- * cpactl: what a person does from a shell.  One function a command; the
- * table of commands is in main.c.
+ * cpactl: what a person does from a shell.  One file a command; the table of
+ * commands and their arguments is in main.c, which also reads the command
+ * line.
  */
 #ifndef CTL_H
 #define CTL_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "cfg.h"
 #include "db.h"
 #include "err.h"
 
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_UNWELL = 3 };
+enum {
+	EXIT_OK = 0,
+	EXIT_FAILED = 1, /* not done, or verify found something */
+	EXIT_USAGE = 2,
+	EXIT_UNWELL = 3 /* status: nothing is being collected */
+};
 
-/* A command: its own arguments begin at argv[1].  Returns the exit code. */
-typedef int ctl_command(const struct cfg *c, int argc, char **argv);
+/* The arguments of all commands; each has only those of its own set. */
+struct ctl_args {
+	const char *data_dir;       /* NULL: as configured */
+	const char *admin_key_file; /* NULL: make a key */
+	bool json;
+};
+
+/*
+ * A command.  Says on standard error what went wrong; returns the exit code.
+ */
+typedef int ctl_command(const struct cfg *c, const struct ctl_args *a);
 
 ctl_command ctl_reset_admin_key, ctl_status, ctl_verify;
 
 /*
  * Open the database that the configuration names; it must exist and have our
- * schema.  Says on standard error what is wrong.  Returns 0 or -1.
+ * schema.  Says on standard error what is wrong, for `command`.  Returns 0,
+ * or -1 with *db closed.
  */
-int ctl_open(const struct cfg *c, struct db *db, enum db_mode mode);
+int ctl_open(const char *command, const struct cfg *c, struct db *db,
+    enum db_mode mode) ATTR_USE_RESULT;
 
 /* "cpactl COMMAND: text" on standard error.  Returns EXIT_FAILED. */
-int ctl_fail(const char *command, const char *text);
+int ctl_fail(const char *command, const char *fmt, ...) ATTR_PRINTF(2, 3);
 
-/* Refuse arguments that a command does not know.  Returns EXIT_USAGE. */
-int ctl_usage(const char *command, const char *argument);
+/*
+ * Print a text that came from elsewhere: what would move a terminal's cursor
+ * or change its colours becomes '?'.
+ */
+void ctl_put_text(FILE *to, const char *text);
 
 #endif

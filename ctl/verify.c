@@ -1,278 +1,177 @@
 /*
  * cpactl verify: is what is stored sound?  Reads only; a line for each check.
+ * The larger checks are in verify_events.c and verify_spool.c.
  */
+#include "ctl/verify.h"
+
 #include <inttypes.h>
-#include <stdio.h>
+#include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bootstrap.h"
-#include "ctl/ctl.h"
-#include "event_detail.h"
-#include "model/event.h"
+#include "clock.h"
 
-#define DETAIL_ARENA ((size_t)16 * 1024 * 1024)
+#define NAME "verify"
+#define PROGRESS_MS 100
 
-struct check {
-	const char *what;
-	/* Returns 0 and "" or what is wrong in text, -1 with *e. */
-	int (*run)(
-	    const struct cfg *c, struct db *db, char text[512], struct err *e);
-};
-
-static int
-one_number(struct db *db, enum stmt_id id, int64_t *out, struct err *e)
+void
+verify_found(struct verify *v, const char *fmt, ...)
 {
-	sqlite3_stmt *st = db_stmt(db, id, e);
+	va_list args;
 
-	if (st == NULL || db_step(db, st, e) != 1)
-		return -1;
-	*out = db_col_i64(st, 0);
-	db_reset(st);
-	return 0;
+	if (v->found++ > 0)
+		return;
+	va_start(args, fmt);
+	(void)vsnprintf(v->text, sizeof v->text, fmt, args);
+	va_end(args);
 }
 
-static int
-integrity(const struct cfg *c, struct db *db, char text[512], struct err *e)
+void
+verify_progress(struct verify *v, int64_t done, int64_t of)
 {
-	sqlite3_stmt *st = db_stmt(db, SQL_meta_integrity, e);
-	struct str line;
+	int64_t now_ms;
+
+	if (!v->terminal ||
+	    (now_ms = clock_mono_ms()) - v->shown_ms < PROGRESS_MS)
+		return;
+	v->shown_ms = now_ms;
+	printf("\r%-15s %3.0f %%", v->what,
+	    of > 0 ? 100 * (double)done / (double)of : 0.0);
+	fflush(stdout);
+}
+
+/* ---- checks of a few rows, or that SQLite makes --------------------------
+ */
+
+static int
+file(struct verify *v, struct err *e)
+{
+	sqlite3_stmt *st = db_stmt(v->db, SQL_meta_integrity, e);
 	int rc;
 
-	(void)c;
-	if (st == NULL || (rc = db_step(db, st, e)) < 0)
+	if (st == NULL)
 		return -1;
-	line = rc == 1 ? db_col_str(st, 0) : STR("no answer");
-	if (!str_eq(line, STR("ok")))
-		snprintf(text, 512, "%.*s", STR_ARG(line));
-	db_reset(st);
-	return 0;
-}
+	while ((rc = db_step(v->db, st, e)) == 1) {
+		struct str line = db_col_str(st, 0);
 
-static int
-foreign_keys(const struct cfg *c, struct db *db, char text[512], struct err *e)
-{
-	sqlite3_stmt *st = db_stmt(db, SQL_meta_foreign_keys, e);
-	int rc;
-
-	(void)c;
-	if (st == NULL || (rc = db_step(db, st, e)) < 0)
-		return -1;
-	if (rc == 1)
-		snprintf(text, 512, "a row of %.*s belongs to nothing",
-		    STR_ARG(db_col_str(st, 0)));
-	db_reset(st);
-	return 0;
-}
-
-static int
-dictionaries(const struct cfg *c, struct db *db, char text[512], struct err *e)
-{
-	int64_t dict, identity;
-
-	(void)c;
-	if (one_number(db, SQL_ctl_missing_dict, &dict, e) != 0 ||
-	    one_number(db, SQL_ctl_missing_identity, &identity, e) != 0)
-		return -1;
-	if (dict != 0)
-		snprintf(text, 512, "%" PRId64 " texts are missing", dict);
-	else if (identity != 0)
-		snprintf(
-		    text, 512, "%" PRId64 " events name no identity", identity);
-	return 0;
-}
-
-static int
-details(const struct cfg *c, struct db *db, char text[512], struct err *e)
-{
-	int64_t after = 0, last = -1;
-	struct str summary, metadata;
-	sqlite3_stmt *st;
-	struct arena a;
-	int rc = 0;
-
-	(void)c;
-	arena_init(&a, DETAIL_ARENA);
-	while (after != last && text[0] == '\0') {
-		last = after;
-		if ((st = db_stmt(db, SQL_ctl_details, e)) == NULL) {
-			rc = -1;
-			break;
-		}
-		db_bind_i64(st, P_ctl_details_after, after);
-		while ((rc = db_step(db, st, e)) == 1) {
-			after = db_col_i64(st, 0);
-			arena_reset(&a);
-			if (event_detail_unpack(db, &a, db_col_blob(st, 2),
-				db_col_i64(st, 1), &summary, &metadata,
-				NULL) != 0)
-				snprintf(text, 512,
-				    "detail of event %" PRId64 " is broken",
-				    after);
-		}
-		if (rc < 0)
-			break;
+		if (!str_eq(line, STR("ok")))
+			verify_found(v, "%.*s", STR_ARG(line));
 	}
-	arena_free(&a);
 	return rc;
 }
 
 static int
-counter_of(struct db *db, const char *name, int64_t *out, struct err *e)
+references(struct verify *v, struct err *e)
 {
-	sqlite3_stmt *st = db_stmt(db, SQL_counter_get, e);
+	sqlite3_stmt *st = db_stmt(v->db, SQL_meta_foreign_keys, e);
+	int rc;
 
 	if (st == NULL)
 		return -1;
-	db_bind_str(st, P_counter_get_name, str_of(name));
-	if (db_step(db, st, e) != 1)
+	while ((rc = db_step(v->db, st, e)) == 1) {
+		struct str table = db_col_str(st, 0);
+
+		verify_found(v, "row %" PRId64 " of %.*s belongs to nothing",
+		    db_col_i64(st, 1), STR_ARG(table));
+	}
+	return rc;
+}
+
+static int
+counters(struct verify *v, struct err *e)
+{
+	sqlite3_stmt *st = db_stmt(v->db, SQL_ctl_counts, e);
+	int rc;
+
+	if (st == NULL)
 		return -1;
-	*out = db_col_i64(st, 0);
-	db_reset(st);
-	return 0;
+	while ((rc = db_step(v->db, st, e)) == 1) {
+		struct str what = db_col_str(st, 0);
+		int64_t stored = db_col_i64(st, 1), counted = db_col_i64(st, 2);
+
+		if (db_col_is_null(st, 2))
+			verify_found(
+			    v, "the counter of %.*s is missing", STR_ARG(what));
+		else if (stored != counted)
+			verify_found(v,
+			    "%" PRId64 " %.*s are stored, the counter says "
+			    "%" PRId64,
+			    stored, STR_ARG(what), counted);
+	}
+	return rc;
 }
 
 static int
-counters(const struct cfg *c, struct db *db, char text[512], struct err *e)
-{
-	int64_t events, dead, kept_events, kept_dead;
-
-	(void)c;
-	/* one view of the database, though collectord may be at work */
-	if (sqlite3_exec(db->handle, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
-		return db_fail(db, "begin", e);
-	if (one_number(db, SQL_ctl_count_events, &events, e) != 0 ||
-	    one_number(db, SQL_ctl_count_dead, &dead, e) != 0 ||
-	    counter_of(db, "events", &kept_events, e) != 0 ||
-	    counter_of(db, "dead_letters", &kept_dead, e) != 0) {
-		db_rollback(db);
-		return -1;
-	}
-	db_rollback(db);
-	if (events != kept_events)
-		snprintf(text, 512,
-		    "%" PRId64 " events are stored, the counter says %" PRId64,
-		    events, kept_events);
-	else if (dead != kept_dead)
-		snprintf(text, 512,
-		    "%" PRId64
-		    " dead letters are stored, the counter says %" PRId64,
-		    dead, kept_dead);
-	return 0;
-}
-
-/* The event as far as its hash needs it, from a row of ctl_hashes. */
-static void
-read_hashed(sqlite3_stmt *st, struct usage_event *ev, char time_text[40],
-    char request_id[65])
-{
-	struct str id = db_col_blob(st, 6), source = db_col_blob(st, 10);
-
-	*ev = (struct usage_event){
-		.ts_ms = db_col_i64(st, 1),
-		.ts_ns = (int32_t)db_col_i64(st, 2),
-		.endpoint = db_col_str(st, 7),
-		.model = db_col_str(st, 8),
-		.auth_index = db_col_str(st, 9),
-		.has_source_hash = source.n == SHA256_BYTES,
-		.input_tokens = db_col_i64(st, 11),
-		.output_tokens = db_col_i64(st, 12),
-		.reasoning_tokens = db_col_i64(st, 13),
-		.cached_tokens = db_col_i64(st, 14),
-		.cache_tokens = db_col_i64(st, 15),
-		.flags = (uint32_t)db_col_i64(st, 16),
-		.latency_ms = { !db_col_is_null(st, 17), db_col_i64(st, 17) },
-	};
-	if (ev->has_source_hash)
-		memcpy(ev->source_hash, source.p, SHA256_BYTES);
-	ev->ts_text = db_col_str(st, 3);
-	if (ev->ts_text.n == 0)
-		ev->ts_text = (struct str){ time_text,
-			event_time_text(ev->ts_ms, ev->ts_ns, time_text) };
-	ev->request_id = id;
-	if (sqlite3_column_type(st, 6) == SQLITE_BLOB && id.n <= 32) {
-		hex_encode(id.p, id.n, request_id);
-		ev->request_id = (struct str){ request_id, 2 * id.n };
-	}
-}
-
-static int
-hashes(const struct cfg *c, struct db *db, char text[512], struct err *e)
-{
-	char time_text[40], request_id[65];
-	int64_t after = 0, last = -1;
-	struct usage_event ev;
-	sqlite3_stmt *st;
-	struct str hash;
-	int rc = 0;
-
-	(void)c;
-	while (after != last && text[0] == '\0') {
-		last = after;
-		if ((st = db_stmt(db, SQL_ctl_hashes, e)) == NULL)
-			return -1;
-		db_bind_i64(st, P_ctl_hashes_after, after);
-		while ((rc = db_step(db, st, e)) == 1) {
-			after = db_col_i64(st, 0);
-			/* a given hash that is not ours to recompute */
-			if (!db_col_is_null(st, 5))
-				continue;
-			read_hashed(st, &ev, time_text, request_id);
-			event_hash(&ev);
-			hash = db_col_blob(st, 4);
-			if (hash.n != 16 || memcmp(hash.p, ev.hash, 16) != 0)
-				snprintf(text, 512,
-				    "event %" PRId64 " does not match its hash",
-				    after);
-		}
-		if (rc < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int
-secrets(const struct cfg *c, struct db *db, char text[512], struct err *e)
+secrets(struct verify *v, struct err *e)
 {
 	struct data_key k;
-	struct err why;
 
-	(void)e;
-	if (bootstrap_check_secrets(c, db, &k, &why) != 0)
-		snprintf(text, 512, "%s", why.text);
+	if (bootstrap_check_secrets(v->cfg, v->db, &k, e) != 0)
+		return -1;
 	data_key_wipe(&k);
 	return 0;
 }
 
-static const struct check checks[] = {
-	{ "database file", integrity },
-	{ "references", foreign_keys },
-	{ "dictionaries", dictionaries },
-	{ "event details", details },
-	{ "event hashes", hashes },
+/* ---- all of them ---------------------------------------------------------
+ */
+
+static const struct {
+	const char *what;
+	verify_check *run;
+} checks[] = {
+	{ "database file", file },
+	{ "references", references },
+	{ "dictionaries", verify_dictionaries },
+	{ "event details", verify_details },
+	{ "event hashes", verify_hashes },
 	{ "counters", counters },
 	{ "stored secrets", secrets },
+	{ "spool", verify_spool },
 };
 
-int
-ctl_verify(const struct cfg *c, int argc, char **argv)
+/* Returns whether all was well. */
+static bool
+run_check(struct verify *v, verify_check *run)
 {
+	struct err e;
+
+	v->found = 0;
+	v->text[0] = '\0';
+	v->shown_ms = clock_mono_ms();
+	if (v->terminal) {
+		printf("%-15s ...", v->what);
+		fflush(stdout);
+	}
+	if (run(v, &e) != 0)
+		verify_found(v, "%s", e.text);
+	/* erase to the end of the line what progress has left there */
+	printf("%s%-15s ", v->terminal ? "\r\033[K" : "", v->what);
+	if (v->found == 0)
+		fputs("ok", stdout);
+	else
+		ctl_put_text(stdout, v->text);
+	if (v->found > 1)
+		printf(" (and %" PRId64 " more)", v->found - 1);
+	putchar('\n');
+	fflush(stdout);
+	return v->found == 0;
+}
+
+int
+ctl_verify(const struct cfg *c, const struct ctl_args *a)
+{
+	struct verify v = { .cfg = c, .terminal = isatty(STDOUT_FILENO) == 1 };
 	int code = EXIT_OK;
 	struct db db;
 
-	if (argc > 1)
-		return ctl_usage("verify", argv[1]);
-	if (ctl_open(c, &db, DB_READ) != 0)
+	(void)a;
+	if (ctl_open(NAME, c, &db, DB_READ) != 0)
 		return EXIT_FAILED;
+	v.db = &db;
 	for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
-		char text[512] = "";
-		struct err e;
-
-		printf("%-16s ", checks[i].what);
-		fflush(stdout);
-		if (checks[i].run(c, &db, text, &e) != 0)
-			snprintf(text, sizeof text, "%s", e.text);
-		puts(text[0] == '\0' ? "ok" : text);
-		if (text[0] != '\0')
+		v.what = checks[i].what;
+		if (!run_check(&v, checks[i].run))
 			code = EXIT_FAILED;
 	}
 	db_close(&db);

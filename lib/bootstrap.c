@@ -258,7 +258,7 @@ bootstrap_reset_admin(
 
 	arena_init(&a, RECORD_MAX_BYTES);
 	out[0] = '\0';
-	if (key.n > 0 && key.n < ADMIN_KEY_MIN) {
+	if (key.n > 0 && utf8_length(key) < ADMIN_KEY_MIN) {
 		fail(e, ERR_INPUT, "admin key must have at least %d characters",
 		    ADMIN_KEY_MIN);
 		goto out;

@@ -478,19 +478,10 @@ load_setting(struct loading *l, const struct setting *s, struct err *e)
 static int
 check_admin_key(const struct cfg *c, struct err *e)
 {
-	struct str rest = str_of(c->admin_key);
-	size_t characters = 0;
+	size_t characters = utf8_length(str_of(c->admin_key));
 
 	if (c->admin_key == NULL)
 		return 0;
-	for (; rest.n > 0; characters++) {
-		uint32_t code;
-		int n = utf8_next(rest, &code);
-
-		n = n > 0 ? n : 1;
-		rest.p += n;
-		rest.n -= (size_t)n;
-	}
 	if (characters < ADMIN_KEY_MIN)
 		return fail(e, ERR_INPUT,
 		    "CPA_MANAGER_ADMIN_KEY (or its file): has %zu characters, "

@@ -266,3 +266,19 @@ utf8_valid(struct str s)
 	}
 	return true;
 }
+
+size_t
+utf8_length(struct str s)
+{
+	size_t length = 0;
+
+	for (; s.n > 0; length++) {
+		uint32_t code;
+		int n = utf8_next(s, &code);
+
+		n = n > 0 ? n : 1;
+		s.p += n;
+		s.n -= (size_t)n;
+	}
+	return length;
+}

@@ -54,5 +54,7 @@ int hex_decode(struct str s, void *out, size_t n) ATTR_USE_RESULT;
  */
 int utf8_next(struct str s, uint32_t *code);
 bool utf8_valid(struct str s);
+/* Characters of s; a byte that is no part of one counts as one. */
+size_t utf8_length(struct str s);
 
 #endif

@@ -28,9 +28,6 @@ SELECT state, updated_ms FROM collector_state WHERE one = 1;
 -- name: collector_state_put
 UPDATE collector_state SET state = :state, updated_ms = :now_ms WHERE one = 1;
 
--- name: gap_count
-SELECT count(*), coalesce(sum(in_doubt), 0) FROM gaps;
-
 -- name: historical_data
 SELECT EXISTS (SELECT 1 FROM events) OR EXISTS (SELECT 1 FROM dead_letters)
 OR EXISTS (SELECT 1 FROM api_key_aliases)

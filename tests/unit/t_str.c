@@ -233,6 +233,8 @@ utf8(void **state)
 	assert_int_equal(code, 0);
 	assert_true(utf8_valid(STR("a\xc3\xa9\xe2\x82\xac")));
 	assert_false(utf8_valid(STR("abc\xc3")));
+	assert_int_equal(utf8_length(none), 0);
+	assert_int_equal(utf8_length(STR("a\xc3\xa9\xe2\x82\xac\xff")), 4);
 }
 
 static void
