@@ -39,7 +39,7 @@ PROGRAMS := $(B)/cpa-manager.fcgi $(B)/collectord $(B)/cpactl
 
 # ---- flags ---------------------------------------------------------------
 
-PKGS := jansson libcurl sqlite3 openssl libzstd libpcre2-8 double-conversion
+PKGS := jansson libcurl sqlite3 openssl libzstd zlib libpcre2-8 double-conversion
 # double-conversion ships no .pc file
 PKG_NAMES := $(filter-out double-conversion,$(PKGS))
 LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(PKG_NAMES)) -ldouble-conversion -lm

@@ -12,6 +12,7 @@
 #include "event_detail.h"
 #include "intern.h"
 
+#define HASH_KEY_BYTES 16 /* of the hash, in the key */
 #define DETAIL_MAX ((size_t)8 * 1024 * 1024)
 
 struct store {
@@ -78,6 +79,51 @@ bind_request_id(sqlite3_stmt *st, struct str id, unsigned char raw[32])
 		db_bind_str(st, P_event_add_request_id, id);
 }
 
+/* What an imported event has and cannot be computed again. */
+static void
+bind_given(sqlite3_stmt *st, const struct usage_event *ev)
+{
+	if ((ev->flags & EVENT_HASH_TEXT) != 0)
+		db_bind_blob(st, P_event_add_hash_rest, ev->hash_text.p,
+		    ev->hash_text.n);
+	else if (ev->hash_given)
+		db_bind_blob(st, P_event_add_hash_rest,
+		    ev->hash + HASH_KEY_BYTES, SHA256_BYTES - HASH_KEY_BYTES);
+	if (ev->ts_text_given)
+		db_bind_str(st, P_event_add_ts_text, ev->ts_text);
+}
+
+/* Has this event come before, without a time that could find it again? */
+static int
+is_known_undated(
+    struct db *db, const struct usage_event *ev, bool *known, struct err *e)
+{
+	sqlite3_stmt *st = db_stmt(db, SQL_undated_get, e);
+	int rc;
+
+	if (st == NULL)
+		return -1;
+	db_bind_blob(st, P_undated_get_hash16, ev->hash, HASH_KEY_BYTES);
+	if ((rc = db_step(db, st, e)) < 0)
+		return -1;
+	*known = rc == 1;
+	db_reset(st);
+	return 0;
+}
+
+static int
+add_undated(
+    struct db *db, const struct usage_event *ev, int64_t id, struct err *e)
+{
+	sqlite3_stmt *st = db_stmt(db, SQL_undated_add, e);
+
+	if (st == NULL)
+		return -1;
+	db_bind_blob(st, P_undated_add_hash16, ev->hash, HASH_KEY_BYTES);
+	db_bind_i64(st, P_undated_add_event_id, id);
+	return db_exec(db, st, e);
+}
+
 static void
 bind_optional(sqlite3_stmt *st, int at, struct opt_i64 v)
 {
@@ -142,8 +188,9 @@ bind_numbers(sqlite3_stmt *st, const struct usage_event *ev, int64_t now_ms)
 {
 	db_bind_i64(st, P_event_add_ts_ms, ev->ts_ms);
 	db_bind_i64(st, P_event_add_ts_ns, ev->ts_ns);
-	db_bind_blob(st, P_event_add_hash16, ev->hash, 16);
-	db_bind_i64(st, P_event_add_created_ms, now_ms);
+	db_bind_blob(st, P_event_add_hash16, ev->hash, HASH_KEY_BYTES);
+	db_bind_i64(st, P_event_add_created_ms,
+	    ev->created_ms > 0 ? ev->created_ms : now_ms);
 	db_bind_i64(st, P_event_add_flags, ev->flags);
 	if (ev->auth_snapshot_at_ms > 0)
 		db_bind_i64(
@@ -162,25 +209,12 @@ bind_numbers(sqlite3_stmt *st, const struct usage_event *ev, int64_t now_ms)
 	bind_optional(st, P_event_add_fail_status, ev->fail_status_code);
 }
 
-int
-store_event(struct store *s, struct db *db, const struct usage_event *ev,
-    int64_t now_ms, bool *inserted, struct err *e)
+static int
+add_detail(struct store *s, struct db *db, const struct usage_event *ev,
+    int64_t id, struct err *e)
 {
-	sqlite3_stmt *st = db_stmt(db, SQL_event_add, e);
-	unsigned char raw[32];
-	int64_t id;
+	sqlite3_stmt *st;
 
-	*inserted = false;
-	if (st == NULL || bind_texts(s, db, st, ev, e) != 0)
-		return -1;
-	bind_numbers(st, ev, now_ms);
-	bind_request_id(st, ev->request_id, raw);
-	if (db_exec(db, st, e) != 0)
-		return -1;
-	if (sqlite3_changes(db->handle) == 0)
-		return 0;
-	*inserted = true;
-	id = sqlite3_last_insert_rowid(db->handle);
 	if (event_detail_pack(s->packer, ev, &s->detail, e) != 0)
 		return -1;
 	if (s->detail.n == 0)
@@ -193,6 +227,37 @@ store_event(struct store *s, struct db *db, const struct usage_event *ev,
 	db_bind_i64(st, P_detail_add_dict_id, s->dict_id);
 	db_bind_blob(st, P_detail_add_data, s->detail.p, s->detail.n);
 	return db_exec(db, st, e);
+}
+
+int
+store_event(struct store *s, struct db *db, const struct usage_event *ev,
+    int64_t now_ms, bool *inserted, struct err *e)
+{
+	unsigned char raw[32];
+	bool known = false;
+	sqlite3_stmt *st;
+	int64_t id;
+
+	*inserted = false;
+	if (ev->undated && is_known_undated(db, ev, &known, e) != 0)
+		return -1;
+	if (known)
+		return 0;
+	if ((st = db_stmt(db, SQL_event_add, e)) == NULL ||
+	    bind_texts(s, db, st, ev, e) != 0)
+		return -1;
+	bind_numbers(st, ev, now_ms);
+	bind_request_id(st, ev->request_id, raw);
+	bind_given(st, ev);
+	if (db_exec(db, st, e) != 0)
+		return -1;
+	if (sqlite3_changes(db->handle) == 0)
+		return 0;
+	*inserted = true;
+	id = sqlite3_last_insert_rowid(db->handle);
+	if (ev->undated && add_undated(db, ev, id, e) != 0)
+		return -1;
+	return add_detail(s, db, ev, id, e);
 }
 
 bool

@@ -213,16 +213,21 @@ verify_dictionaries(struct verify *v, struct err *e)
 /* ---- details -------------------------------------------------------------
  */
 
+struct details {
+	struct detail_reader *reader;
+	struct arena arena;
+};
+
 static void
 check_detail(struct verify *v, sqlite3_stmt *st, void *arg)
 {
-	struct arena *a = arg;
-	struct str summary, metadata;
+	struct details *d = arg;
+	struct event_detail detail;
 	struct err why;
 
-	arena_reset(a);
-	if (event_detail_unpack(v->db, a, db_col_blob(st, 2), db_col_i64(st, 1),
-		&summary, &metadata, &why) != 0)
+	arena_reset(&d->arena);
+	if (event_detail_unpack(d->reader, v->db, &d->arena, db_col_blob(st, 2),
+		db_col_i64(st, 1), &detail, &why) != 0)
 		verify_found(v, "detail of event %" PRId64 ": %s",
 		    db_col_i64(st, 0), why.text);
 }
@@ -230,14 +235,17 @@ check_detail(struct verify *v, sqlite3_stmt *st, void *arg)
 int
 verify_details(struct verify *v, struct err *e)
 {
-	struct arena a;
+	struct details d = { .reader = detail_reader_new() };
 	int64_t last;
 	int rc = -1;
 
-	arena_init(&a, DETAIL_ARENA);
-	if (verify_last_event(v, &last, e) == 0)
-		rc = each_row(v, SQL_ctl_details, last, check_detail, &a, e);
-	arena_free(&a);
+	arena_init(&d.arena, DETAIL_ARENA);
+	if (d.reader == NULL)
+		fail(e, ERR_UNAVAILABLE, "out of memory");
+	else if (verify_last_event(v, &last, e) == 0)
+		rc = each_row(v, SQL_ctl_details, last, check_detail, &d, e);
+	detail_reader_free(d.reader);
+	arena_free(&d.arena);
 	return rc;
 }
 

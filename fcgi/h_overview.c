@@ -182,19 +182,19 @@ payer(sqlite3_stmt *st, int first)
 }
 
 static int
-write_event(struct ctx *c, struct db *db, struct json_out *o, sqlite3_stmt *st,
-    struct err *e)
+write_event(struct ctx *c, struct db *db, struct detail_reader *details,
+    struct json_out *o, sqlite3_stmt *st, struct err *e)
 {
 	struct usage_event ev = { .ts_ms = db_col_i64(st, 1) };
 	struct normalized_tokens n;
-	struct str summary = { "", 0 }, metadata;
+	struct event_detail detail = { .fail_summary = { "", 0 } };
 	char hash[65];
 
 	event_row_tokens(st, 3, db_col_i64(st, 2), &ev);
 	event_normalized_tokens(&ev, &n);
 	if (!db_col_is_null(st, 24) &&
-	    event_detail_unpack(db, &c->arena, db_col_blob(st, 24),
-		db_col_i64(st, 23), &summary, &metadata, e) != 0)
+	    event_detail_unpack(details, db, &c->arena, db_col_blob(st, 24),
+		db_col_i64(st, 23), &detail, e) != 0)
 		return -1;
 	json_out_object(o);
 	json_out_kint(o, "id", db_col_i64(st, 0));
@@ -207,7 +207,7 @@ write_event(struct ctx *c, struct db *db, struct json_out *o, sqlite3_stmt *st,
 	json_out_kstr(o, "endpoint", db_col_str(st, 16));
 	json_out_kbool(o, "failed", ev.flags & EVENT_FAILED);
 	event_row_kint(o, "failStatus", st, 13);
-	json_out_kstr(o, "failSummary", summary);
+	json_out_kstr(o, "failSummary", detail.fail_summary);
 	json_out_kint(o, "inputTokens", n.total_input);
 	json_out_kint(o, "outputTokens", ev.output_tokens);
 	json_out_kint(o, "cachedTokens", n.cache_read);
@@ -224,19 +224,22 @@ write_events(struct ctx *c, struct db *db, struct json_out *o,
     const struct overview *v, struct err *e)
 {
 	sqlite3_stmt *st = db_stmt(db, SQL_overview_newest, e);
+	struct detail_reader *details;
 	int rc;
 
 	if (st == NULL)
 		return -1;
+	if ((details = detail_reader_new()) == NULL)
+		return fail(e, ERR_UNAVAILABLE, "out of memory");
 	json_out_key(o, "events");
 	json_out_array(o);
 	db_bind_i64(st, P_overview_newest_limit, v->limit);
 	while ((rc = db_step(db, st, e)) == 1)
-		if (write_event(c, db, o, st, e) != 0) {
-			db_reset(st);
-			return -1;
-		}
+		if ((rc = write_event(c, db, details, o, st, e)) != 0)
+			break;
+	db_reset(st);
 	json_out_array_end(o);
+	detail_reader_free(details);
 	return rc;
 }
 

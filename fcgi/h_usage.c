@@ -11,9 +11,9 @@
 
 #include "db.h"
 #include "dict.h"
-#include "event_detail.h"
+#include "event_json.h"
+#include "event_read.h"
 #include "fcgi/ctx.h"
-#include "fcgi/event_row.h"
 #include "fcgi/request.h"
 #include "fcgi/response.h"
 #include "fcgi/routes.h"
@@ -21,6 +21,7 @@
 
 #define EVENTS_MAX 50000 /* the reference's own cap */
 #define PAGE_EVENTS 256
+#define PAGE_ARENA ((size_t)64 * 1024 * 1024) /* of their details */
 
 struct place {
 	int64_t id, ts_ms;
@@ -32,6 +33,14 @@ struct usage {
 	struct place *list;
 	size_t n;
 	int64_t failures, total_tokens;
+};
+
+/* What the pages of one answer share. */
+struct pages {
+	struct db *db;
+	struct event_reader *reader;
+	struct arena arena;
+	struct buf ids;
 };
 
 /* ---- which, and where -----------------------------------------------------
@@ -76,10 +85,10 @@ read_text(struct ctx *c, struct db *db, enum dict_kind kind, int64_t id,
 	*out = STR("-");
 	if (id == 0)
 		return 0;
-	if ((st = db_stmt(db, SQL_usage_dict, e)) == NULL)
+	if ((st = db_stmt(db, SQL_dict_text, e)) == NULL)
 		return -1;
-	db_bind_i64(st, P_usage_dict_kind, kind);
-	db_bind_i64(st, P_usage_dict_id, id);
+	db_bind_i64(st, P_dict_text_kind, kind);
+	db_bind_i64(st, P_dict_text_id, id);
 	if ((rc = db_step(db, st, e)) <= 0)
 		return rc;
 	*out = str_of(arena_strdup(&c->arena, db_col_str(st, 0)));
@@ -152,51 +161,6 @@ name_places(struct ctx *c, struct db *db, struct usage *u, struct err *e)
 /* ---- details --------------------------------------------------------------
  */
 
-enum column { /* of usage_page */
-	COL_ID,
-	COL_TS_MS,
-	COL_TS_NS,
-	COL_TS_TEXT,
-	COL_FLAGS,
-	COL_TOKENS,
-	COL_LATENCY = COL_TOKENS + 8,
-	COL_TTFT,
-	COL_FAIL_STATUS,
-	COL_SNAPSHOT_MS,
-	COL_SOURCE,
-	COL_AUTH_INDEX,
-	COL_API_KEY,
-	COL_ACCOUNT,
-	COL_LABEL,
-	COL_FILE,
-	COL_PROVIDER,
-	COL_PROJECT,
-	COL_MODEL,
-	COL_REQUESTED,
-	COL_RESOLVED,
-	COL_EFFORT,
-	COL_TIER,
-	COL_REQUEST_TIER,
-	COL_RESPONSE_TIER,
-	COL_EXECUTOR,
-	COL_DICT_ID,
-	COL_DETAIL
-};
-
-static void
-write_time(struct json_out *o, sqlite3_stmt *st)
-{
-	struct str text = db_col_str(st, COL_TS_TEXT);
-	char built[40];
-
-	if (text.n == 0) {
-		text.n = event_time_text(db_col_i64(st, COL_TS_MS),
-		    (int32_t)db_col_i64(st, COL_TS_NS), built);
-		text.p = built;
-	}
-	json_out_kstr(o, "timestamp", text);
-}
-
 static void
 write_tokens(struct json_out *o, const struct usage_event *ev)
 {
@@ -221,78 +185,63 @@ write_tokens(struct json_out *o, const struct usage_event *ev)
 }
 
 static void
-write_optional(struct json_out *o, const char *key, sqlite3_stmt *st, int col)
+write_optional(struct json_out *o, const char *key, struct opt_i64 v)
 {
-	if (!db_col_is_null(st, col))
-		json_out_kint(o, key, db_col_i64(st, col));
+	if (v.set)
+		json_out_kint(o, key, v.v);
 }
 
 static void
-write_text(struct json_out *o, const char *key, sqlite3_stmt *st, int col)
+write_account(struct json_out *o, const struct usage_event *ev)
 {
-	json_out_kstr_opt(o, key, db_col_str(st, col));
-}
+	char hash[2 * SHA256_BYTES + 1];
 
-static const char *
-cache_mode(uint32_t flags)
-{
-	if ((flags & EVENT_CACHE_MODE_EMPTY) != 0)
-		return NULL;
-	return (flags & EVENT_CACHE_SEPARATE) != 0 ? "separate_from_input" :
-						     "included_in_input";
-}
-
-static int
-write_detail(struct ctx *c, struct db *db, struct json_out *o, sqlite3_stmt *st,
-    struct err *e)
-{
-	struct str summary = { NULL, 0 }, metadata = { NULL, 0 }, model;
-	struct usage_event ev = { .ts_ms = 0 };
-	char hash[65];
-
-	event_row_tokens(st, COL_TOKENS, db_col_i64(st, COL_FLAGS), &ev);
-	if (!db_col_is_null(st, COL_DETAIL) &&
-	    event_detail_unpack(db, &c->arena, db_col_blob(st, COL_DETAIL),
-		db_col_i64(st, COL_DICT_ID), &summary, &metadata, e) != 0)
-		return -1;
-	json_out_object(o);
-	write_time(o, st);
-	json_out_kstr(o, "source", db_col_str(st, COL_SOURCE));
-	write_text(o, "auth_index", st, COL_AUTH_INDEX);
+	json_out_kstr(o, "source", ev->source);
+	json_out_kstr_opt(o, "auth_index", ev->auth_index);
+	if (ev->has_api_key_hash) {
+		hex_encode(ev->api_key_hash, SHA256_BYTES, hash);
+		json_out_kz(o, "api_key_hash", hash);
+	}
+	json_out_kstr_opt(o, "account_snapshot", ev->account_snapshot);
+	json_out_kstr_opt(o, "auth_label_snapshot", ev->auth_label_snapshot);
+	json_out_kstr_opt(o, "auth_file_snapshot", ev->auth_file_snapshot);
 	json_out_kstr_opt(
-	    o, "api_key_hash", event_row_hash(st, COL_API_KEY, hash));
-	write_text(o, "account_snapshot", st, COL_ACCOUNT);
-	write_text(o, "auth_label_snapshot", st, COL_LABEL);
-	write_text(o, "auth_file_snapshot", st, COL_FILE);
-	write_text(o, "auth_provider_snapshot", st, COL_PROVIDER);
-	write_text(o, "auth_project_id_snapshot", st, COL_PROJECT);
-	json_out_kint_opt(
-	    o, "auth_snapshot_at_ms", db_col_i64(st, COL_SNAPSHOT_MS));
-	write_optional(o, "latency_ms", st, COL_LATENCY);
-	write_optional(o, "ttft_ms", st, COL_TTFT);
-	model = db_col_str(st, COL_REQUESTED);
-	if (model.n == 0)
-		model = db_col_str(st, COL_MODEL);
-	json_out_kstr_opt(o, "requested_model", model);
-	write_text(o, "resolved_model", st, COL_RESOLVED);
-	write_text(o, "reasoning_effort", st, COL_EFFORT);
-	write_text(o, "service_tier", st, COL_TIER);
-	write_text(o, "request_service_tier", st, COL_REQUEST_TIER);
-	write_text(o, "response_service_tier", st, COL_RESPONSE_TIER);
-	if (cache_mode(ev.flags) != NULL)
-		json_out_kz(o, "cache_input_mode", cache_mode(ev.flags));
-	write_text(o, "executor_type", st, COL_EXECUTOR);
-	write_tokens(o, &ev);
-	json_out_kbool(o, "failed", (ev.flags & EVENT_FAILED) != 0);
-	json_out_kint_opt(
-	    o, "fail_status_code", db_col_i64(st, COL_FAIL_STATUS));
-	json_out_kstr_opt(o, "fail_summary", summary);
-	if (metadata.n > 0) {
+	    o, "auth_provider_snapshot", ev->auth_provider_snapshot);
+	json_out_kstr_opt(
+	    o, "auth_project_id_snapshot", ev->auth_project_id_snapshot);
+	json_out_kint_opt(o, "auth_snapshot_at_ms", ev->auth_snapshot_at_ms);
+}
+
+static void
+write_detail(struct json_out *o, const struct usage_event *ev)
+{
+	const char *mode = event_cache_mode(ev);
+
+	json_out_object(o);
+	json_out_kstr(o, "timestamp", ev->ts_text);
+	write_account(o, ev);
+	write_optional(o, "latency_ms", ev->latency_ms);
+	write_optional(o, "ttft_ms", ev->ttft_ms);
+	json_out_kstr_opt(o, "requested_model",
+	    ev->requested_model.n > 0 ? ev->requested_model : ev->model);
+	json_out_kstr_opt(o, "resolved_model", ev->resolved_model);
+	json_out_kstr_opt(o, "reasoning_effort", ev->reasoning_effort);
+	json_out_kstr_opt(o, "service_tier", ev->service_tier);
+	json_out_kstr_opt(o, "request_service_tier", ev->request_service_tier);
+	json_out_kstr_opt(
+	    o, "response_service_tier", ev->response_service_tier);
+	if (mode != NULL)
+		json_out_kz(o, "cache_input_mode", mode);
+	json_out_kstr_opt(o, "executor_type", ev->executor_type);
+	write_tokens(o, ev);
+	json_out_kbool(o, "failed", (ev->flags & EVENT_FAILED) != 0);
+	write_optional(o, "fail_status_code", ev->fail_status_code);
+	json_out_kstr_opt(o, "fail_summary", ev->fail_summary);
+	if (ev->response_metadata_json.n > 0) {
 		json_out_key(o, "response_metadata");
-		json_out_raw(o, metadata);
+		json_out_raw(o, ev->response_metadata_json);
 	}
 	json_out_object_end(o);
-	return 0;
 }
 
 /* ---- the tree -------------------------------------------------------------
@@ -340,27 +289,29 @@ list_ids(struct buf *b, const struct place *p, size_t n)
 }
 
 static int
-write_page(struct ctx *c, struct db *db, struct json_out *o,
-    const struct usage *u, size_t from, size_t n, struct buf *ids,
-    struct err *e)
+write_page(struct pages *p, struct json_out *o, const struct usage *u,
+    size_t from, size_t n, struct err *e)
 {
-	sqlite3_stmt *st = db_stmt(db, SQL_usage_page, e);
+	sqlite3_stmt *st = db_stmt(p->db, SQL_events_listed, e);
+	struct event_row row;
 	size_t i = from;
 	int rc;
 
 	if (st == NULL)
 		return -1;
-	list_ids(ids, u->list + from, n);
-	if (ids->failed)
+	list_ids(&p->ids, u->list + from, n);
+	if (p->ids.failed)
 		return fail(e, ERR_UNAVAILABLE, "out of memory");
-	db_bind_str(st, P_usage_page_ids, buf_view(ids));
-	while ((rc = db_step(db, st, e)) == 1) {
+	db_bind_str(st, P_events_listed_ids, buf_view(&p->ids));
+	while ((rc = db_step(p->db, st, e)) == 1) {
+		if ((rc = event_reader_row(
+			 p->reader, st, &p->arena, &row, e)) != 0)
+			break;
 		/* an event that was deleted meanwhile has no row */
 		do
 			turn(o, u, i);
-		while (u->list[i++].id != db_col_i64(st, COL_ID));
-		if (write_detail(c, db, o, st, e) != 0)
-			break;
+		while (u->list[i++].id != row.id);
+		write_detail(o, &row.ev);
 	}
 	db_reset(st);
 	if (rc != 0)
@@ -383,27 +334,28 @@ write_head(struct json_out *o, const struct usage *u)
 }
 
 static int
-write_tree(struct ctx *c, struct db *db, struct response *rs,
-    struct json_out *o, const struct usage *u, struct err *e)
+write_tree(struct db *db, struct response *rs, struct json_out *o,
+    const struct usage *u, struct err *e)
 {
-	struct arena details = c->arena;
-	struct buf ids;
+	struct pages p = { .db = db };
 	int rc = 0;
 
-	/* the texts of one page are given back before the next */
-	arena_init(&c->arena, REQUEST_ARENA_MAX);
-	buf_init(&ids, PAGE_EVENTS * 24);
-	for (size_t i = 0; i < u->n; i += PAGE_EVENTS) {
+	arena_init(&p.arena, PAGE_ARENA);
+	buf_init(&p.ids, PAGE_EVENTS * 24);
+	if ((p.reader = event_reader_new(db)) == NULL)
+		rc = fail(e, ERR_UNAVAILABLE, "out of memory");
+	for (size_t i = 0; rc == 0 && i < u->n; i += PAGE_EVENTS) {
 		size_t n = u->n - i < PAGE_EVENTS ? u->n - i : PAGE_EVENTS;
 
-		arena_reset(&c->arena);
-		if ((rc = write_page(c, db, o, u, i, n, &ids, e)) != 0 ||
+		/* the texts of one page are given back before the next */
+		arena_reset(&p.arena);
+		if ((rc = write_page(&p, o, u, i, n, e)) != 0 ||
 		    response_flush(rs) != 0)
 			break;
 	}
-	buf_free(&ids);
-	arena_free(&c->arena);
-	c->arena = details;
+	event_reader_free(p.reader);
+	buf_free(&p.ids);
+	arena_free(&p.arena);
 	return rc;
 }
 
@@ -420,7 +372,7 @@ usage_get(struct ctx *c, struct request *rq, struct response *rs, struct err *e)
 		return -1;
 	o = response_stream(rs);
 	write_head(o, &u);
-	if (write_tree(c, db, rs, o, &u, e) != 0)
+	if (write_tree(db, rs, o, &u, e) != 0)
 		return -1;
 	if (u.n > 0) {
 		json_out_array_end(o);

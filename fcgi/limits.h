@@ -17,6 +17,7 @@
 #define ANSWER_MAX (16 * MIB)        /* an answer that is not streamed */
 #define SMALL_BODY_MAX (64 * KIB)    /* settings */
 #define ALIAS_BODY_MAX (1 * MIB)
+#define QUERY_BODY_MAX (1 * MIB) /* filters with long lists */
 
 #define BODY_TIME_MS 60000      /* for the whole body to arrive */
 #define STATEMENT_TIME_MS 20000 /* for all SQL of one request */

@@ -147,6 +147,14 @@ response_stream(struct response *rs)
 }
 
 void
+response_lines(struct response *rs, const char *type)
+{
+	rs->status = 200;
+	rs->type = type;
+	buf_clear(rs->body);
+}
+
+void
 response_break(struct response *rs)
 {
 	/* before the head is out there is still room for an error */

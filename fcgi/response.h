@@ -61,6 +61,9 @@ struct json_out *response_json(struct response *rs, int status);
  */
 struct json_out *response_stream(struct response *rs);
 
+/* An answer of another type, streamed likewise; write it into rs->body. */
+void response_lines(struct response *rs, const char *type);
+
 /*
  * Send what a streamed answer has so far.  -1: nothing more is wanted or can
  * be sent; the handler stops and returns 0.

@@ -7,7 +7,6 @@
 #include <zstd.h>
 
 #include "detail_dict.h"
-#include "json_in.h"
 #include "json_out.h"
 
 #define LEVEL 3
@@ -120,88 +119,131 @@ event_detail_dict(struct db *db, int64_t *dict_id, struct err *e)
 	return db_exec(db, st, e);
 }
 
-/* Decompress with the dictionary that the row names. */
-static size_t
-inflate(struct db *db, int64_t dict_id, struct str blob, char *to, size_t n,
-    struct err *e)
-{
-	ZSTD_DCtx *context = NULL;
-	sqlite3_stmt *st;
-	struct str dict;
-	size_t got;
+/* ---- reading ------------------------------------------------------------- */
 
-	if (dict_id == 0)
-		return ZSTD_decompress(to, n, blob.p, blob.n);
-	if ((st = db_stmt(db, SQL_detail_dict_get, e)) == NULL)
-		return (size_t)-1;
-	db_bind_i64(st, P_detail_dict_get_id, dict_id);
-	if (db_step(db, st, e) != 1)
-		return (size_t)-1;
-	dict = db_col_blob(st, 0);
-	got = (size_t)-1;
+struct detail_reader {
+	ZSTD_DCtx *context;
+	int64_t dict_id;   /* of the row read last, 0: none */
+	ZSTD_DDict *other; /* that dictionary, when it is not ours */
+};
+
+struct detail_reader *
+detail_reader_new(void)
+{
+	struct detail_reader *r = calloc(1, sizeof *r);
+
+	if (r == NULL)
+		return NULL;
 	pthread_once(&shipped_once, make_shipped);
-	if ((context = ZSTD_createDCtx()) == NULL)
-		;
-	else if (shipped != NULL && dict.n == DETAIL_DICT_BYTES &&
-		 memcmp(dict.p, detail_dict, DETAIL_DICT_BYTES) == 0)
-		got = ZSTD_decompress_usingDDict(
-		    context, to, n, blob.p, blob.n, shipped);
-	else
-		got = ZSTD_decompress_usingDict(
-		    context, to, n, blob.p, blob.n, dict.p, dict.n);
-	ZSTD_freeDCtx(context);
-	db_reset(st);
-	return got;
+	if (shipped == NULL || (r->context = ZSTD_createDCtx()) == NULL) {
+		free(r);
+		return NULL;
+	}
+	return r;
 }
 
-int
-event_detail_unpack(struct db *db, struct arena *a, struct str blob,
-    int64_t dict_id, struct str *fail_summary, struct str *response_metadata,
-    struct err *e)
+void
+detail_reader_free(struct detail_reader *r)
+{
+	if (r == NULL)
+		return;
+	ZSTD_freeDCtx(r->context);
+	ZSTD_freeDDict(r->other);
+	free(r);
+}
+
+/* Have the dictionary at hand that a row names. */
+static int
+load_dict(
+    struct detail_reader *r, struct db *db, int64_t dict_id, struct err *e)
+{
+	sqlite3_stmt *st = db_stmt(db, SQL_detail_dict_get, e);
+	struct str dict;
+	int rc;
+
+	if (st == NULL)
+		return -1;
+	db_bind_i64(st, P_detail_dict_get_id, dict_id);
+	if ((rc = db_step(db, st, e)) < 0)
+		return -1;
+	if (rc == 0)
+		return fail(e, ERR_INTERNAL, "event detail has no dictionary");
+	dict = db_col_blob(st, 0);
+	ZSTD_freeDDict(r->other);
+	r->other = NULL;
+	r->dict_id = 0;
+	if (dict.n != DETAIL_DICT_BYTES ||
+	    memcmp(dict.p, detail_dict, DETAIL_DICT_BYTES) != 0) {
+		r->other = ZSTD_createDDict(dict.p, dict.n);
+		if (r->other == NULL) {
+			db_reset(st);
+			return fail(e, ERR_UNAVAILABLE, "out of memory");
+		}
+	}
+	r->dict_id = dict_id;
+	db_reset(st);
+	return 0;
+}
+
+/* The row's JSON, in a. */
+static int
+inflate(struct detail_reader *r, struct db *db, struct arena *a,
+    struct str blob, int64_t dict_id, struct str *json, struct err *e)
 {
 	unsigned long long size = ZSTD_getFrameContentSize(blob.p, blob.n);
-	struct str text = { NULL, 0 };
-	json_t *row = NULL;
-	char *json;
-	int rc = -1;
+	size_t got;
+	char *to;
 
-	*fail_summary = *response_metadata = (struct str){ NULL, 0 };
 	if (size == ZSTD_CONTENTSIZE_ERROR ||
 	    size == ZSTD_CONTENTSIZE_UNKNOWN || size > DETAIL_MAX_BYTES)
 		return fail(e, ERR_INTERNAL, "event detail is broken");
-	if ((json = arena_alloc(a, (size_t)size + 1)) == NULL)
+	if ((to = arena_alloc(a, (size_t)size + 1)) == NULL)
 		return fail(e, ERR_TOO_LARGE, "out of memory");
-	if (inflate(db, dict_id, blob, json, (size_t)size, e) != size)
+	if (dict_id != 0 && dict_id != r->dict_id &&
+	    load_dict(r, db, dict_id, e) != 0)
+		return -1;
+	if (dict_id == 0)
+		got = ZSTD_decompressDCtx(
+		    r->context, to, (size_t)size, blob.p, blob.n);
+	else
+		got = ZSTD_decompress_usingDDict(r->context, to, (size_t)size,
+		    blob.p, blob.n, r->other != NULL ? r->other : shipped);
+	if (got != size)
 		return fail(e, ERR_INTERNAL, "event detail is broken");
-	row = json_in_parse((struct str){ json, (size_t)size }, true, e);
-	if (row == NULL ||
-	    json_in_str(row, "fail_summary", "fail_summary", &text, e) != 0) {
-		fail(e, ERR_INTERNAL, "event detail is broken");
-		goto out;
-	}
-	if (text.n > 0) {
-		fail_summary->p = arena_strdup(a, text);
-		fail_summary->n = text.n;
-		if (fail_summary->p == NULL) {
-			fail(e, ERR_TOO_LARGE, "out of memory");
-			goto out;
-		}
-	}
-	if (json_is_object(json_in_get(row, "response_metadata"))) {
-		/* the last member: its text ends before the closing brace */
-		const char *at =
-		    memmem(json, (size_t)size, MEMBER, sizeof MEMBER - 1);
+	*json = (struct str){ to, got };
+	return 0;
+}
 
-		if (at == NULL) {
-			fail(e, ERR_INTERNAL, "event detail is broken");
-			goto out;
-		}
-		at += sizeof MEMBER - 1;
-		*response_metadata =
-		    (struct str){ at, (size_t)(json + size - at) - 1 };
-	}
-	rc = 0;
-out:
-	json_decref(row);
-	return rc;
+int
+event_detail_unpack(struct detail_reader *r, struct db *db, struct arena *a,
+    struct str blob, int64_t dict_id, struct event_detail *out, struct err *e)
+{
+	const struct json_tree *row, *summary, *metadata;
+	struct str json;
+	const char *at;
+
+	*out = (struct event_detail){ .metadata = NULL };
+	if (inflate(r, db, a, blob, dict_id, &json, e) != 0)
+		return -1;
+	row = json_tree_parse(json, a, e);
+	if (row == NULL && e != NULL && e->kind == ERR_TOO_LARGE)
+		return -1;
+	if (row == NULL || row->type != TREE_OBJECT)
+		return fail(e, ERR_INTERNAL, "event detail is broken");
+	summary = json_tree_get(row, STR("fail_summary"));
+	metadata = json_tree_get(row, STR("response_metadata"));
+	if ((summary != NULL && summary->type != TREE_TEXT) ||
+	    (metadata != NULL && metadata->type != TREE_OBJECT))
+		return fail(e, ERR_INTERNAL, "event detail is broken");
+	out->fail_summary = json_tree_text(summary);
+	if ((out->metadata = metadata) == NULL)
+		return 0;
+	/* the last member: its text ends before the closing brace */
+	at = memmem(json.p, json.n, MEMBER, sizeof MEMBER - 1);
+	if (at == NULL)
+		return fail(e, ERR_INTERNAL, "event detail is broken");
+	at += sizeof MEMBER - 1;
+	out->response_metadata =
+	    (struct str){ at, (size_t)(json.p + json.n - at) - 1 };
+	return 0;
 }

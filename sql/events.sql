@@ -20,15 +20,17 @@ RETURNING id;
 
 -- A second arrival of the same event changes nothing.
 -- name: event_add
-INSERT INTO events (gateway_id, ts_ms, ts_ns, hash16, created_ms, request_id,
-    model_id, requested_model_id, resolved_model_id, provider_id, executor_id,
+INSERT INTO events (gateway_id, ts_ms, ts_ns, hash16, hash_rest, ts_text,
+    created_ms, request_id, model_id, requested_model_id, resolved_model_id,
+    provider_id, executor_id,
     endpoint_id, method_id, path_id, auth_type_id, identity_id, api_key_id,
     client_ip_id, forwarded_for_id, user_agent_id, effort_id, service_tier_id,
     request_tier_id, response_tier_id, flags, snapshot_ms, input_tokens,
     output_tokens, reasoning_tokens, cached_tokens, cache_tokens,
     cache_read_tokens, cache_creation_tokens, total_tokens, latency_ms,
     ttft_ms, fail_status)
-VALUES (1, :ts_ms, :ts_ns, :hash16, :created_ms, :request_id,
+VALUES (1, :ts_ms, :ts_ns, :hash16, :hash_rest, :ts_text, :created_ms,
+    :request_id,
     :model_id, :requested_model_id, :resolved_model_id, :provider_id,
     :executor_id, :endpoint_id, :method_id, :path_id, :auth_type_id,
     :identity_id, :api_key_id, :client_ip_id, :forwarded_for_id,
@@ -38,6 +40,19 @@ VALUES (1, :ts_ms, :ts_ns, :hash16, :created_ms, :request_id,
     :cache_creation_tokens, :total_tokens, :latency_ms, :ttft_ms,
     :fail_status)
 ON CONFLICT (ts_ms, hash16) DO NOTHING;
+
+-- Has an event with this hash, but without a time, been imported?
+-- name: undated_get
+SELECT event_id FROM undated WHERE hash16 = :hash16;
+
+-- name: undated_add
+INSERT INTO undated (hash16, event_id) VALUES (:hash16, :event_id);
+
+-- Events of a moment, as much as tells one from another.
+-- name: events_at
+SELECT request_id, ts_ns, flags, input_tokens, output_tokens, reasoning_tokens,
+       total_tokens, latency_ms, model_id
+FROM events WHERE ts_ms = :ts_ms;
 
 -- name: detail_add
 INSERT INTO event_detail (event_id, dict_id, data)

@@ -16,9 +16,10 @@
 
 enum event_flag { /* bits of events.flags; never renumber */
 	EVENT_FAILED = 1,
-	EVENT_CACHE_SEPARATE = 2,  /* cache_input_mode separate_from_input; else
-				      included_in_input */
-	EVENT_CACHE_MODE_EMPTY = 4 /* an imported event that carried no mode */
+	EVENT_CACHE_SEPARATE = 2, /* cache_input_mode separate_from_input; else
+				     included_in_input */
+	EVENT_CACHE_MODE_EMPTY = 4, /* an imported event that carried no mode */
+	EVENT_HASH_TEXT = 8 /* imported with a hash that is no SHA-256 */
 };
 
 struct opt_i64 {
@@ -34,6 +35,12 @@ struct usage_event {
 	struct str
 	    ts_text; /* UTC, as stored: "2026-04-25T00:00:00.123456789Z" */
 	unsigned char hash[SHA256_BYTES];
+	/* only imported events have these */
+	bool ts_text_given;   /* ts_text is not what ts_ms and ts_ns give */
+	bool hash_given;      /* hash is not that of the fields */
+	bool undated;         /* came with a hash and no time */
+	struct str hash_text; /* with EVENT_HASH_TEXT; hash is its digest */
+	int64_t created_ms;   /* when it was stored; 0: now */
 
 	struct str request_id;
 	struct str model, requested_model, resolved_model;
@@ -69,6 +76,9 @@ void event_normalized_tokens(
 
 /* The event hash of section 7, from the fields of ev, into ev->hash. */
 void event_hash(struct usage_event *ev);
+
+/* It as clients see it: 64 digits in hex, or the text that was imported. */
+struct str event_hash_text(const struct usage_event *ev, char hex[65]);
 
 /*
  * UTC text of a time as section 6.3 stores it: fraction without trailing

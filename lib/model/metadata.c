@@ -328,13 +328,12 @@ metadata_read(
 /* ---- readers ------------------------------------------------------------- */
 
 void
-event_header_columns(
-    struct str json, struct arena *a, struct header_columns *out)
+header_columns_of(const struct json_tree *v, struct header_columns *out)
 {
-	const struct json_tree *v, *quota, *errors, *at, *used;
+	const struct json_tree *quota, *errors, *at, *used;
 
 	*out = (struct header_columns){ .has_quota_used_percent = false };
-	if (json.n == 0 || (v = json_tree_parse(json, a, NULL)) == NULL)
+	if (v == NULL)
 		return;
 	quota = member(v, STR("quota"));
 	errors = member(v, STR("errors"));
@@ -352,4 +351,12 @@ event_header_columns(
 	out->error_code = json_tree_text(member(errors, STR("code")));
 	out->trace_id = json_tree_text(
 	    member(member(v, STR("trace")), STR("primary_trace_id")));
+}
+
+void
+event_header_columns(
+    struct str json, struct arena *a, struct header_columns *out)
+{
+	header_columns_of(
+	    json.n == 0 ? NULL : json_tree_parse(json, a, NULL), out);
 }

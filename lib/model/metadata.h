@@ -30,4 +30,8 @@ struct header_columns {
 void event_header_columns(
     struct str json, struct arena *a, struct header_columns *out);
 
+/* The same of JSON that was parsed already; NULL gives none. */
+void header_columns_of(
+    const struct json_tree *metadata, struct header_columns *out);
+
 #endif

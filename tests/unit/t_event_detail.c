@@ -41,7 +41,8 @@ expect_back(struct str summary, struct str metadata)
 	struct usage_event ev = { .fail_summary = summary,
 		.response_metadata_json = metadata };
 	struct detail_packer *p = detail_packer_new();
-	struct str got_summary, got_metadata;
+	struct detail_reader *r = detail_reader_new();
+	struct event_detail got;
 	struct arena a;
 	struct buf out;
 	struct err e;
@@ -55,15 +56,16 @@ expect_back(struct str summary, struct str metadata)
 			assert_int_equal(out.n, 0);
 			continue;
 		}
-		assert_int_equal(event_detail_unpack(&db, &a, buf_view(&out),
-				     dict_id, &got_summary, &got_metadata, &e),
+		assert_int_equal(event_detail_unpack(r, &db, &a, buf_view(&out),
+				     dict_id, &got, &e),
 		    0);
-		assert_true(str_eq(got_summary, summary));
-		assert_true(str_eq(got_metadata, metadata));
+		assert_true(str_eq(got.fail_summary, summary));
+		assert_true(str_eq(got.response_metadata, metadata));
 	}
 	buf_free(&out);
 	arena_free(&a);
 	detail_packer_free(p);
+	detail_reader_free(r);
 }
 
 static void
@@ -120,17 +122,19 @@ one_that_is_too_large_is_refused(void **state)
 static void
 expect_broken(const void *p, size_t n, int64_t with)
 {
-	struct str summary, metadata;
+	struct detail_reader *r = detail_reader_new();
+	struct event_detail got;
 	struct arena a;
 	struct err e;
 
 	arena_init(&a, 16 * 1024 * 1024);
-	assert_int_equal(event_detail_unpack(&db, &a, (struct str){ p, n },
-			     with, &summary, &metadata, &e),
+	assert_int_equal(event_detail_unpack(
+			     r, &db, &a, (struct str){ p, n }, with, &got, &e),
 	    -1);
-	assert_int_equal(summary.n, 0);
-	assert_int_equal(metadata.n, 0);
+	assert_int_equal(got.fail_summary.n, 0);
+	assert_int_equal(got.response_metadata.n, 0);
 	arena_free(&a);
+	detail_reader_free(r);
 }
 
 static void
@@ -171,7 +175,8 @@ a_row_with_a_dictionary_is_read(void **state)
 	    "{\"fail_summary\":\"The usage limit has been reached\","
 	    "\"response_metadata\":{\"k\":1}}";
 	ZSTD_CCtx *c = ZSTD_createCCtx();
-	struct str summary, metadata;
+	struct detail_reader *r = detail_reader_new();
+	struct event_detail got;
 	sqlite3_stmt *st = NULL;
 	struct arena a;
 	char blob[256];
@@ -191,12 +196,14 @@ a_row_with_a_dictionary_is_read(void **state)
 	assert_int_equal(sqlite3_step(st), SQLITE_DONE);
 	sqlite3_finalize(st);
 	arena_init(&a, 1024 * 1024);
-	assert_int_equal(event_detail_unpack(&db, &a, (struct str){ blob, n },
-			     5, &summary, &metadata, &e),
+	assert_int_equal(event_detail_unpack(
+			     r, &db, &a, (struct str){ blob, n }, 5, &got, &e),
 	    0);
-	assert_true(str_eq(summary, STR("The usage limit has been reached")));
-	assert_true(str_eq(metadata, STR("{\"k\":1}")));
+	assert_true(
+	    str_eq(got.fail_summary, STR("The usage limit has been reached")));
+	assert_true(str_eq(got.response_metadata, STR("{\"k\":1}")));
 	arena_free(&a);
+	detail_reader_free(r);
 }
 
 int
