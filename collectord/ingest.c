@@ -75,6 +75,12 @@ ingest_forget(struct ingest *in)
 	store_forget(in->store);
 }
 
+struct store *
+ingest_store(struct ingest *in)
+{
+	return in->store;
+}
+
 /* ---- elements ---- */
 
 static bool

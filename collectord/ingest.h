@@ -6,6 +6,7 @@
 
 #include "db.h"
 #include "spool.h"
+#include "store.h"
 
 struct ingest; /* opaque: caches and memory kept from batch to batch */
 
@@ -21,6 +22,9 @@ void ingest_free(struct ingest *in);
 
 /* Another database: the numbers of the last one's texts mean nothing in it. */
 void ingest_forget(struct ingest *in);
+
+/* What it stores with, for others who store in between. */
+struct store *ingest_store(struct ingest *in);
 
 /*
  * Store one batch, in transactions of at most 1000 events or about 40 ms.

@@ -15,6 +15,7 @@
 #include "cpa.h"
 #include "daemon.h"
 #include "ingest.h"
+#include "jobs.h"
 #include "log.h"
 #include "notify.h"
 #include "settings.h"
@@ -33,6 +34,7 @@ struct writer {
 	bool ready; /* the database is open and was read */
 	struct data_key key;
 	struct ingest *ingest;
+	struct jobs *jobs;
 	struct spool_position position;
 	int64_t data_version, looked_ms; /* settings as of */
 	struct source_config source;
@@ -161,6 +163,7 @@ open_database(struct writer *w, struct err *e)
 	if (bootstrap_db(&w->d->cfg, &w->db, e) != 0)
 		return -1;
 	ingest_forget(w->ingest);
+	jobs_forget(w->jobs, w->d->cfg.import_dir);
 	db_set_cache(&w->db, CACHE_KIB);
 	/* without the data key events are stored all the same */
 	if (bootstrap_data_key(&w->d->cfg, &w->db, &w->key, &key_error) != 0)
@@ -399,17 +402,23 @@ static int
 work(struct writer *w, struct err *e)
 {
 	struct spool_batch b;
-	int rc;
+	int rc, job = 0;
 
 	if (refresh(w, e) != 0)
 		return -1;
 	if ((rc = spool_next(&w->d->spool, &w->position, &b, e)) < 0)
 		return -1;
+	if (rc == 1 && take_batch(w, &b, e) != 0)
+		return -1;
+	/* jobs go on under load as well, a step a batch; not at the end */
+	if (!atomic_load(&w->d->stopping) &&
+	    (job = jobs_step(w->jobs, &w->db, ingest_store(w->ingest), e)) < 0)
+		return -1;
 	if (rc == 1)
-		return take_batch(w, &b, e) == 0 ? 1 : -1;
+		return 1;
 	spool_release(&w->d->spool, w->position);
 	tend_wal(w);
-	return write_state(w, e);
+	return write_state(w, e) != 0 ? -1 : job;
 }
 
 void *
@@ -423,7 +432,9 @@ writer_main(void *arg)
 
 	w.state.started_ms = clock_now_ms();
 	text_set(w.state.version, sizeof w.state.version, CPA_MANAGER_VERSION);
-	if ((w.ingest = ingest_new()) == NULL) {
+	w.ingest = ingest_new();
+	w.jobs = jobs_new(d->cfg.import_dir);
+	if (w.ingest == NULL || w.jobs == NULL) {
 		log_line(LOG_ERROR, "writer: out of memory");
 		atomic_store(&d->failed, true);
 		return NULL;
@@ -465,6 +476,7 @@ writer_main(void *arg)
 		if (put_state(&w, &e) != 0)
 			log_write(LOG_WARN, "state", LOG_Z("error", e.text));
 	}
+	jobs_free(w.jobs);
 	close_database(&w);
 	ingest_free(w.ingest);
 	explicit_bzero(&w.source, sizeof w.source);

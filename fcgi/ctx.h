@@ -32,6 +32,7 @@ struct app {
 	char instance[16]; /* begins every request id */
 	struct throttle *throttle;
 	atomic_bool warned_no_authorization;
+	atomic_int exports; /* running */
 
 	pthread_mutex_t lock;    /* for what follows */
 	int64_t db_retry_at_ms;  /* monotonic: not to be opened before */

@@ -65,7 +65,10 @@ route_request(struct ctx *c, struct request *rq, struct response *rs,
 		return method_not_allowed(m.methods, rs, e);
 	if (!m.key_first && auth_check(c, rq, rs, m.route->auth, e) != 0)
 		return -1;
-	if (m.route->body_max_bytes > 0 &&
+	rq->read_body = io->read;
+	rq->body_from = io->io;
+	rq->body_max_bytes = m.route->body_max_bytes;
+	if (m.route->body_max_bytes > 0 && !m.route->streamed &&
 	    request_read_body(rq, &c->body, m.route->body_max_bytes, io->read,
 		io->io, e) != 0)
 		return -1;

@@ -150,6 +150,13 @@ usage_export(
 
 	arena_init(&x.arena, PAGE_ARENA);
 	buf_init(&x.lines, LINES_MAX);
+	if (atomic_fetch_add(&c->app->exports, 1) >= EXPORTS_MAX) {
+		response_header(rs, "Retry-After", "10");
+		fail_code(e, ERR_UNAVAILABLE, "too_many_exports",
+		    "%d exports are running already; try again later",
+		    EXPORTS_MAX);
+		goto out;
+	}
 	if (read_query(rq, &x, e) != 0 || (x.db = ctx_db(c, e)) == NULL ||
 	    events_newest_id(x.db, &x.newest_id, e) != 0)
 		goto out;
@@ -162,11 +169,14 @@ usage_export(
 	response_lines(rs, "application/x-ndjson");
 	response_header(rs, "Content-Disposition",
 	    "attachment; filename=\"usage-events.jsonl\"");
+	/* it may be larger than a web server wants to hold */
+	response_header(rs, "X-Accel-Buffering", "no");
 	response_header(rs, "Vary", "Accept-Encoding");
 	if (codec != CODEC_NONE)
 		response_header(rs, "Content-Encoding", codec_name(codec));
 	rc = write_pages(c, &x, rs, e);
 out:
+	atomic_fetch_sub(&c->app->exports, 1);
 	codec_free(x.packer);
 	event_reader_free(x.reader);
 	buf_free(&x.lines);

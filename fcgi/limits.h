@@ -19,6 +19,11 @@
 #define ALIAS_BODY_MAX (1 * MIB)
 #define QUERY_BODY_MAX (1 * MIB) /* filters with long lists */
 
+#define IMPORT_BODY_MAX (64 * MIB) /* before unpacking */
+#define EXPORTS_MAX                                              \
+	8 /* at once: each holds a thread while its client reads \
+	   */
+
 #define BODY_TIME_MS 60000      /* for the whole body to arrive */
 #define STATEMENT_TIME_MS 20000 /* for all SQL of one request */
 #define DRAIN_MS 10000          /* for running requests at the end */

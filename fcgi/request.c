@@ -295,24 +295,26 @@ request_parse(
 }
 
 int
-request_read_body(struct request *rq, struct buf *into, size_t cap_bytes,
-    int (*read)(void *from, char *p, int n), void *from, struct err *e)
+request_stream_body(struct request *rq,
+    int (*sink)(void *to, const char *p, size_t n, struct err *e), void *to,
+    struct err *e)
 {
 	struct str length = request_param(rq, "CONTENT_LENGTH");
 	int64_t announced, deadline_ms = clock_mono_ms() + BODY_TIME_MS;
 	bool known = str_i64(length, &announced) == 0 && announced >= 0;
+	size_t got = 0;
 	char piece[8192];
 	int n;
 
-	buf_clear(into);
-	if (known && (uint64_t)announced > cap_bytes)
+	if (known && (uint64_t)announced > rq->body_max_bytes)
 		goto large;
-	while ((n = read(from, piece, (int)sizeof piece)) > 0) {
-		if ((size_t)n > cap_bytes - into->n)
+	while (
+	    (n = rq->read_body(rq->body_from, piece, (int)sizeof piece)) > 0) {
+		if ((size_t)n > rq->body_max_bytes - got)
 			goto large;
-		buf_add(into, piece, (size_t)n);
-		if (into->failed)
-			return fail(e, ERR_UNAVAILABLE, "out of memory");
+		got += (size_t)n;
+		if (sink(to, piece, (size_t)n, e) != 0)
+			return -1;
 		if (clock_mono_ms() > deadline_ms)
 			return fail(e, ERR_TIMEOUT,
 			    "body: not complete after %d seconds",
@@ -321,14 +323,37 @@ request_read_body(struct request *rq, struct buf *into, size_t cap_bytes,
 	if (n < 0)
 		return fail(
 		    e, ERR_TIMEOUT, "body: it broke off or came too slowly");
-	if (known && (uint64_t)announced != into->n)
+	if (known && (uint64_t)announced != got)
 		return fail(e, ERR_INPUT,
-		    "body: %zu bytes came, %lld were announced", into->n,
+		    "body: %zu bytes came, %lld were announced", got,
 		    (long long)announced);
-	rq->body = buf_view(into);
 	return 0;
 large:
-	return fail(e, ERR_TOO_LARGE, "body: larger than %zu bytes", cap_bytes);
+	return fail(e, ERR_TOO_LARGE, "body: larger than %zu bytes",
+	    rq->body_max_bytes);
+}
+
+static int
+into_buffer(void *to, const char *p, size_t n, struct err *e)
+{
+	struct buf *into = to;
+
+	buf_add(into, p, n);
+	return into->failed ? fail(e, ERR_UNAVAILABLE, "out of memory") : 0;
+}
+
+int
+request_read_body(struct request *rq, struct buf *into, size_t cap_bytes,
+    int (*read)(void *from, char *p, int n), void *from, struct err *e)
+{
+	buf_clear(into);
+	rq->body_max_bytes = cap_bytes;
+	rq->read_body = read;
+	rq->body_from = from;
+	if (request_stream_body(rq, into_buffer, into, e) != 0)
+		return -1;
+	rq->body = buf_view(into);
+	return 0;
 }
 
 json_t *

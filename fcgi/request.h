@@ -59,6 +59,10 @@ struct request {
 	struct str authorization; /* header, empty when absent */
 	bool is_admin;            /* a right admin key came with it */
 	struct str body;
+	/* where a streamed body comes from; its cap stands in the route */
+	int (*read_body)(void *from, char *p, int n);
+	void *body_from;
+	size_t body_max_bytes;
 	char id[32]; /* X-Request-Id */
 };
 
@@ -83,6 +87,14 @@ struct str request_param(const struct request *rq, const char *name);
  */
 int request_read_body(struct request *rq, struct buf *into, size_t cap_bytes,
     int (*read)(void *from, char *p, int n), void *from,
+    struct err *e) ATTR_USE_RESULT;
+
+/*
+ * The body of a route that streams it, piece by piece to a sink, which gives
+ * 0, or -1 with *e.  Errors as of request_read_body().
+ */
+int request_stream_body(struct request *rq,
+    int (*sink)(void *to, const char *p, size_t n, struct err *e), void *to,
     struct err *e) ATTR_USE_RESULT;
 
 /*

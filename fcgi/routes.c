@@ -12,7 +12,9 @@
 
 static const struct route table_of_all[] = {
 #define ROUTE(m, pattern, auth, body, handler) \
-	{ METHOD_##m, pattern, auth, body, handler },
+	{ METHOD_##m, pattern, auth, body, false, handler },
+#define ROUTE_STREAM(m, pattern, auth, body, handler) \
+	{ METHOD_##m, pattern, auth, body, true, handler },
 #include "fcgi/routes.def"
 #undef ROUTE
 };

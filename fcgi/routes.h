@@ -27,6 +27,7 @@ struct route {
 	const char *pattern;
 	enum auth_class auth;
 	size_t body_max_bytes;
+	bool streamed; /* the handler reads the body, request_stream_body() */
 	route_handler *handler;
 };
 

@@ -22,7 +22,8 @@ struct cfg_switch { /* a policy switch and where it came from */
 struct cfg {
 	struct arena arena; /* owns the texts below */
 	const char *file;   /* config file that was read, NULL: none */
-	const char *data_dir, *db_path, *data_key_path, *lock_path, *spool_dir;
+	const char *data_dir, *db_path, *data_key_path, *lock_path, *spool_dir,
+	    *import_dir;
 	const char *cpa_url, *cpa_key; /* NULL: not given */
 	const char *admin_key;         /* given by a person; NULL: generate */
 	const char *data_key_text; /* given in place of the file; NULL: none */

@@ -118,11 +118,12 @@ cfg_settle_paths(struct cfg *c, const struct cfg_places *places,
 	if (c->data_key_path == NULL)
 		c->data_key_path = cfg_join(a, c->data_dir, "data.key");
 	c->spool_dir = cfg_join(a, c->data_dir, "spool");
+	c->import_dir = cfg_join(a, c->data_dir, "imports");
 	c->lock_path = c->db_path == NULL ?
 			   NULL :
 			   arena_printf(a, "%s.manager.lock", c->db_path);
 	if (c->lock_path == NULL || c->data_key_path == NULL ||
-	    c->spool_dir == NULL)
+	    c->spool_dir == NULL || c->import_dir == NULL)
 		return cfg_no_memory(e);
 	return 0;
 }

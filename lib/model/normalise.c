@@ -5,6 +5,7 @@
 
 #include "model/mask.h"
 #include "model/metadata.h"
+#include "model/normalise_impl.h"
 #include "model/record.h"
 #include "model/redact.h"
 #include "model/textclean.h"
@@ -15,8 +16,6 @@
 #define FORWARDED_FOR_MAX 2048
 #define USER_AGENT_MAX 1024
 #define FAILURE_MAX ((size_t)1024 * 1024)
-/* A tree takes 64 bytes a value, and "[1," is a value in two bytes. */
-#define TREE_BYTES(item) ((item).n * 40 + (size_t)256 * 1024)
 
 /* ---- control messages ---------------------------------------------------- */
 
@@ -44,8 +43,7 @@ is_blank(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* "METHOD path": the two parts, when the text is of that form. */
-static bool
+bool
 split_endpoint(struct str endpoint, struct str *method, struct str *path)
 {
 	static const char *const methods[] = { "GET", "POST", "PUT", "PATCH",
@@ -115,12 +113,7 @@ read_endpoint(const struct record *r, struct arena *a, struct usage_event *ev)
 
 /* ---- who ----------------------------------------------------------------- */
 
-/*
- * The label as it may be shown.  The same text as the client's key is a key
- * however it looks, and so is the label of a credential that is a key itself
- * (but Vertex's, which is a project's name), unless it is plainly a name.
- */
-static struct str
+struct str
 shown_source(struct str source, struct str api_key,
     const struct usage_event *ev, struct arena *a)
 {
@@ -192,7 +185,7 @@ is_boolean(const struct json_tree *v)
 	return v != NULL && (v->type == TREE_TRUE || v->type == TREE_FALSE);
 }
 
-static bool
+bool
 is_failed(const struct record *r)
 {
 	const struct json_tree *v =
@@ -265,7 +258,7 @@ read_failure(const struct record *r, struct arena *a, struct usage_event *ev)
 
 /* ---- the whole ----------------------------------------------------------- */
 
-static struct opt_i64
+struct opt_i64
 optional_int(const struct record *r, const unsigned char *keys)
 {
 	const struct json_tree *v = record_first(r, keys);
@@ -329,9 +322,8 @@ read_tiers(const struct record *r, struct arena *a, struct usage_event *ev)
 		ev->request_service_tier = ev->service_tier;
 }
 
-/* All of ev but its texts' bytes, which are still those of the tree. */
-static void
-read_event(const struct record *r, int64_t now_ms, struct arena *a,
+void
+read_payload(const struct record *r, int64_t now_ms, struct arena *a,
     struct usage_event *ev)
 {
 	*ev = (struct usage_event){ .ts_ms = 0 };
@@ -343,7 +335,7 @@ read_event(const struct record *r, int64_t now_ms, struct arena *a,
 	read_credential(r, a, ev);
 	read_client(r, a, ev);
 	read_tiers(r, a, ev);
-	tokens_read(r, a, ev);
+	tokens_read(r, NULL, a, ev);
 	ev->latency_ms =
 	    optional_int(r, KEYS(KEY_latency_ms, KEY_latencyMs, KEY_duration_ms,
 				KEY_durationMs, KEY_elapsed_ms, KEY_elapsedMs));
@@ -362,6 +354,7 @@ keep_texts(struct usage_event *ev, struct arena *a)
 	static const size_t texts[] = {
 #define AT(field) offsetof(struct usage_event, field)
 		AT(ts_text),
+		AT(hash_text),
 		AT(request_id),
 		AT(model),
 		AT(requested_model),
@@ -408,11 +401,24 @@ keep_texts(struct usage_event *ev, struct arena *a)
 	}
 }
 
+int
+keep_event(struct usage_event *ev, const struct arena *work, struct arena *a,
+    struct err *e)
+{
+	bool failed_before = a->failed, failed;
+
+	a->failed = false;
+	keep_texts(ev, a);
+	/* a text that did not fit reads as empty: never store that */
+	failed = work->failed || a->failed;
+	a->failed = failed_before;
+	return failed ? fail(e, ERR_TOO_LARGE, "payload is too large") : 0;
+}
+
 enum payload_kind
 normalise(struct str item, int64_t now_ms, struct arena *a,
     struct usage_event *ev, struct err *e)
 {
-	bool failed_before = a->failed;
 	enum payload_kind kind = PAYLOAD_DEAD;
 	const struct json_tree *v;
 	struct arena work;
@@ -431,15 +437,9 @@ normalise(struct str item, int64_t now_ms, struct arena *a,
 	if ((kind = control(v)) != PAYLOAD_EVENT)
 		goto out;
 	record_index(&r, v);
-	read_event(&r, now_ms, &work, ev);
-	a->failed = false;
-	keep_texts(ev, a);
-	/* a text that did not fit reads as empty: never store that */
-	if (work.failed || a->failed) {
-		fail(e, ERR_TOO_LARGE, "payload is too large");
+	read_payload(&r, now_ms, &work, ev);
+	if (keep_event(ev, &work, a, e) != 0)
 		kind = PAYLOAD_DEAD;
-	}
-	a->failed = failed_before;
 out:
 	arena_free(&work);
 	return kind;

@@ -118,10 +118,11 @@ above_zero(int64_t v)
 }
 
 void
-tokens_read(const struct record *r, struct arena *a, struct usage_event *ev)
+tokens_read(const struct record *r, const struct record *hint, struct arena *a,
+    struct usage_event *ev)
 {
 	static const enum key names[] = { KEY_tokens, KEY_usage };
-	const struct record *parents[3];
+	const struct record *parents[4];
 	struct record inner[2];
 	struct normalized_tokens t;
 	size_t n = 0;
@@ -145,6 +146,12 @@ tokens_read(const struct record *r, struct arena *a, struct usage_event *ev)
 			for (k = columns[c].keys; *to == 0 && *k != KEY__MAX;
 			     k++)
 				*to = value_int(parents[i]->v[*k]);
+	}
+	if (hint != NULL) {
+		parents[n++] = hint;
+		if (ev->total_tokens == 0)
+			ev->total_tokens = record_int(
+			    hint, KEYS(KEY_total_tokens, KEY_totalTokens));
 	}
 	ev->flags &= ~(uint32_t)EVENT_CACHE_SEPARATE;
 	if (cache_separate(parents, n, a, ev))

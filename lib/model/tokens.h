@@ -10,10 +10,12 @@
 
 /*
  * Fill the token columns and the cache mode's flag of ev, whose texts
- * (executor, provider, models) are known already.  a is for working.
+ * (executor, provider, models) are known already.  hint (may be NULL) is what
+ * an import brings along besides: its mode and its total stand in where r has
+ * none.  a is for working.
  */
-void tokens_read(
-    const struct record *r, struct arena *a, struct usage_event *ev);
+void tokens_read(const struct record *r, const struct record *hint,
+    struct arena *a, struct usage_event *ev);
 
 /* The tier that counts: what was asked for with Codex, else what was given. */
 struct str effective_tier(const struct usage_event *ev);

@@ -31,8 +31,8 @@ static const char *const hot[] = {
 	"overview_since",
 	"overview_newest",
 	"usage_newest",
-	"usage_dict",
-	"usage_page",
+	"dict_text",
+	"events_listed",
 };
 
 /* These look at events as a whole, and why they may. */
