@@ -16,7 +16,7 @@
 #include "fcgi/response.h"
 #include "fcgi/routes.h"
 
-#define PAGE_EVENTS 1024
+#define PAGE_EVENTS 512 /* their lines stay below what a buffer keeps */
 #define PAGE_ARENA ((size_t)64 * 1024 * 1024)
 #define LINES_MAX ((size_t)64 * 1024 * 1024) /* of one page */
 #define PAGE_TIME_MS 20000                   /* for the SQL of one page */

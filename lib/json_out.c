@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define FLUSH_BYTES ((size_t)32768) /* more than this goes to the sink */
+#define TEXT_PIECE ((size_t)4096)   /* of a text is escaped at a time */
 
 void
 json_out_init(struct json_out *o, struct buf *b, json_out_sink *sink, void *to)
@@ -21,45 +22,82 @@ flush(struct json_out *o)
 	buf_clear(o->pending);
 }
 
+/*
+ * Room for n bytes behind what is pending, NULL after a failure.  Most calls
+ * find it there; what is in it counts only after took().
+ */
+static inline char *
+room(struct json_out *o, size_t n)
+{
+	struct buf *b = o->pending;
+	char *p;
+
+	if (o->failed)
+		return NULL;
+	if (o->sink != NULL && b->n > 0 && b->n + n > FLUSH_BYTES) {
+		flush(o);
+		if (o->failed)
+			return NULL;
+	}
+	/* the buffer's own size never lies above its limit */
+	if (b->size_bytes > b->n && b->size_bytes - b->n > n)
+		return b->p + b->n;
+	if ((p = buf_reserve(b, n)) == NULL)
+		o->failed = true;
+	return p;
+}
+
+static inline void
+took(struct json_out *o, const char *end)
+{
+	struct buf *b = o->pending;
+
+	b->n = (size_t)(end - b->p);
+	b->p[b->n] = '\0';
+}
+
 static void
 put(struct json_out *o, const char *p, size_t n)
 {
-	if (o->failed)
-		return;
-	if (o->sink != NULL && n > FLUSH_BYTES) {
+	char *to;
+
+	if (o->sink != NULL && n > FLUSH_BYTES && !o->failed) {
 		/* too much to be worth a copy */
 		flush(o);
 		if (!o->failed && o->sink(o->to, p, n) != 0)
 			o->failed = true;
 		return;
 	}
-	buf_add(o->pending, p, n);
-	if (o->pending->failed)
-		o->failed = true;
-	else if (o->sink != NULL && o->pending->n > FLUSH_BYTES)
-		flush(o);
+	if (n == 0 || (to = room(o, n)) == NULL)
+		return;
+	memcpy(to, p, n);
+	took(o, to + n);
 }
 
 /* What has to stand before a value or a key: a comma or nothing. */
-static void
-begin(struct json_out *o)
+static inline char *
+begin(struct json_out *o, char *p)
 {
-	if (o->failed)
-		return;
 	if (o->after_key)
 		o->after_key = false;
 	else if (o->depth > 0) {
 		if (o->comma[o->depth - 1])
-			put(o, ",", 1);
+			*p++ = ',';
 		o->comma[o->depth - 1] = true;
 	}
+	return p;
 }
 
 static void
 value(struct json_out *o, const char *p, size_t n)
 {
-	begin(o);
-	put(o, p, n);
+	char *to = room(o, n + 1);
+
+	if (to == NULL)
+		return;
+	to = begin(o, to);
+	memcpy(to, p, n);
+	took(o, to + n);
 }
 
 static void
@@ -141,50 +179,104 @@ escape(unsigned char c, char out[6])
 	return 6;
 }
 
-static void
-put_text(struct json_out *o, struct str s)
+#define EACH(byte) (0x0101010101010101u * (uint64_t)(byte))
+#define ZERO_IN(x) (((x)-EACH(0x01)) & ~(x)&EACH(0x80))
+
+/* Copy plain bytes, eight at a time; returns how many. */
+static size_t
+copy_plain(char *to, const char *p, size_t n)
 {
-	size_t from = 0, i = 0; /* s.p[from..i) waits to be written as it is */
+	size_t i = 0;
+
+	for (; i + 8 <= n; i += 8) {
+		uint64_t x;
+
+		memcpy(&x, p + i, 8);
+		memcpy(to + i, &x, 8);
+		/* may be wrong only by stopping too early */
+		if (((((x - EACH(0x20)) | x) & EACH(0x80)) |
+			ZERO_IN(x ^ EACH('"')) | ZERO_IN(x ^ EACH('\\')) |
+			ZERO_IN(x ^ EACH('<')) | ZERO_IN(x ^ EACH('>')) |
+			ZERO_IN(x ^ EACH('&'))) != 0)
+			break;
+	}
+	while (i < n && is_plain((unsigned char)p[i])) {
+		to[i] = p[i];
+		i++;
+	}
+	return i;
+}
+
+/* s escaped, to `to`, which has room for six bytes a byte; returns its end. */
+static char *
+copy_text(char *to, struct str s)
+{
+	size_t i = 0;
 
 	while (i < s.n) {
-		unsigned char c = (unsigned char)s.p[i];
-		struct str rest = { s.p + i, s.n - i };
+		size_t plain = copy_plain(to, s.p + i, s.n - i);
+		struct str rest;
 		uint32_t code;
-		char out[6];
-		size_t len;
 		int n = 1;
 
-		if (is_plain(c)) {
-			i++;
-			continue;
-		}
-		if (c < 0x80)
-			len = escape(c, out);
-		else if ((n = utf8_next(rest, &code)) < 0) {
+		to += plain;
+		i += plain;
+		if (i == s.n)
+			break;
+		rest = (struct str){ s.p + i, s.n - i };
+		if ((unsigned char)s.p[i] < 0x80) {
+			to += escape((unsigned char)s.p[i], to);
+		} else if ((n = utf8_next(rest, &code)) < 0) {
 			n = 1;
-			memcpy(out, "\\ufffd", len = 6);
+			memcpy(to, "\\ufffd", 6);
+			to += 6;
 		} else if (code == 0x2028 || code == 0x2029) {
-			memcpy(out, code == 0x2028 ? "\\u2028" : "\\u2029",
-			    len = 6);
+			memcpy(to, code == 0x2028 ? "\\u2028" : "\\u2029", 6);
+			to += 6;
 		} else {
-			i += (size_t)n;
-			continue;
+			memcpy(to, rest.p, (size_t)n);
+			to += n;
 		}
-		put(o, s.p + from, i - from);
-		put(o, out, len);
 		i += (size_t)n;
-		from = i;
 	}
-	put(o, s.p + from, s.n - from);
+	return to;
+}
+
+/* Where a piece of at most TEXT_PIECE bytes ends, not within a character. */
+static size_t
+piece_of(struct str s)
+{
+	size_t n = s.n < TEXT_PIECE ? s.n : TEXT_PIECE;
+
+	for (size_t back = 0; n < s.n && back < 3 && n > 1; back++)
+		if (((unsigned char)s.p[n] & 0xc0) == 0x80)
+			n--;
+		else
+			break;
+	return n;
 }
 
 void
 json_out_str(struct json_out *o, struct str s)
 {
-	begin(o);
-	put(o, "\"", 1);
-	if (s.n > 0)
-		put_text(o, s);
+	size_t n = piece_of(s);
+	char *to = room(o, 6 * n + 3);
+
+	if (to == NULL)
+		return;
+	to = begin(o, to);
+	*to++ = '"';
+	for (;;) {
+		to = copy_text(to, (struct str){ s.p, n });
+		took(o, to);
+		s.p += n;
+		s.n -= n;
+		if (s.n == 0)
+			break;
+		n = piece_of(s);
+		if ((to = room(o, 6 * n + 1)) == NULL)
+			return;
+	}
 	put(o, "\"", 1);
 }
 
@@ -208,7 +300,19 @@ json_out_key_str(struct json_out *o, struct str key)
 void
 json_out_key(struct json_out *o, const char *key)
 {
-	json_out_key_str(o, str_of(key));
+	size_t n = strlen(key);
+	char *to = room(o, n + 4);
+
+	if (to == NULL)
+		return;
+	to = begin(o, to);
+	*to++ = '"';
+	memcpy(to, key, n);
+	to += n;
+	*to++ = '"';
+	*to++ = ':';
+	took(o, to);
+	o->after_key = true;
 }
 
 void

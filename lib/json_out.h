@@ -40,6 +40,7 @@ void json_out_object(struct json_out *o);     /* { */
 void json_out_object_end(struct json_out *o); /* } */
 void json_out_array(struct json_out *o);      /* [ */
 void json_out_array_end(struct json_out *o);  /* ] */
+/* A key of the program's own, of plain ASCII; others by the next one. */
 void json_out_key(struct json_out *o, const char *key);
 void json_out_key_str(struct json_out *o, struct str key);
 void json_out_str(struct json_out *o, struct str s);

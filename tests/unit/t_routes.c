@@ -37,9 +37,9 @@ handler(struct ctx *c, struct request *rq, struct response *rs, struct err *e)
 	return 0;
 }
 
-#define R(method, pattern)                                      \
-	{                                                       \
-		METHOD_##method, pattern, AUTH_NONE, 0, handler \
+#define R(method, pattern)                                             \
+	{                                                              \
+		METHOD_##method, pattern, AUTH_NONE, 0, false, handler \
 	}
 
 static const struct route table[] = {
