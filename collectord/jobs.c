@@ -16,7 +16,7 @@
 #define KEEP_MS ((int64_t)7 * 24 * 3600 * 1000) /* ended jobs */
 #define ORPHAN_S 86400                          /* a file that no job names */
 
-static const struct job_kind *const kinds[] = { &job_import };
+static const struct job_kind *const kinds[] = { &job_import, &job_retry };
 
 struct jobs {
 	const char *import_dir;

@@ -33,7 +33,7 @@ struct job_kind {
 	void (*drop)(void *work, bool done);
 };
 
-extern const struct job_kind job_import;
+extern const struct job_kind job_import, job_retry;
 
 /*
  * Within the transaction of a step.  1, 0 when the job was cancelled (roll
