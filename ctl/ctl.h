@@ -7,6 +7,7 @@
 #define CTL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "cfg.h"
@@ -25,6 +26,15 @@ struct ctl_args {
 	const char *data_dir;       /* NULL: as configured */
 	const char *admin_key_file; /* NULL: make a key */
 	bool json;
+	char *const *words; /* those that are no options */
+	int n_words;
+	const char *output; /* NULL: standard output */
+	bool full, failed, follow;
+	bool from_set, to_set, limit_set;
+	int64_t from_ms, to_ms, limit;
+	const char *model, *provider, *account; /* NULL: any */
+	const char *api_key_hash;               /* how it begins */
+	enum { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV } format;
 };
 
 /*
@@ -32,7 +42,8 @@ struct ctl_args {
  */
 typedef int ctl_command(const struct cfg *c, const struct ctl_args *a);
 
-ctl_command ctl_reset_admin_key, ctl_status, ctl_verify;
+ctl_command ctl_events, ctl_export, ctl_import, ctl_reset_admin_key, ctl_status,
+    ctl_verify;
 
 /*
  * Open the database that the configuration names; it must exist and have our
