@@ -204,6 +204,8 @@ read_field(enum meta id, struct str s, struct metadata *m, struct arena *a)
 		meta_set_text(m, id, meta_clean(s, a));
 		break;
 	case READ_LOWER:
+		/* cleaned again: in lower case more looks like a key */
+		s = lower(meta_clean(s, a), a);
 		meta_set_text(m, id, lower(meta_clean(s, a), a));
 		break;
 	case READ_PARENT:

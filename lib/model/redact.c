@@ -114,12 +114,12 @@ static const struct rule {
 	    "$1[redacted]" },
 	{ NEED_AT, { "@" }, "(://)[^/\\s\"'@:]*+:[^/\\s\"'@]*+@",
 	    "$1[redacted]@" },
-	/* a name begins where one can; behind a match that is anywhere */
+	/* the host is looked at only: it may be the name of the next one */
 	{ NEED_AT, { "@" },
-	    "(?:(?<![A-Za-z0-9._%+-])|\\G)"
+	    "(?<![A-Za-z0-9._%+-])"
 	    "([A-Za-z0-9._%+-])[A-Za-z0-9._%+-]*+"
-	    "(@[A-Za-z0-9.-]+\\.[A-Za-z]{2,})",
-	    "$1***$2" },
+	    "(?=@[A-Za-z0-9.-]+\\.[A-Za-z]{2,})",
+	    "$1***" },
 };
 
 #define RULES (sizeof rules / sizeof *rules)
@@ -308,8 +308,17 @@ redact_broken_payload(struct str s, struct arena *a)
 struct str
 redact_shorten(struct str s, size_t max_bytes, struct arena *a)
 {
-	s = str_trim(redact_text(str_trim(s), a));
-	return shorten_text(s, max_bytes, a);
+	struct str before;
+
+	/* twice, as the reference does: a cut may leave a mark of ours open */
+	for (int pass = 0; pass < 2; pass++) {
+		before = s;
+		s = str_trim(redact_text(str_trim(s), a));
+		s = shorten_text(s, max_bytes, a);
+		if (s.p == before.p && s.n == before.n)
+			break;
+	}
+	return s;
 }
 
 struct str

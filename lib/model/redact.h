@@ -19,7 +19,10 @@ struct str redact_text(struct str s, struct arena *a);
 /* The same for a payload that is no JSON: its credential's label goes, too. */
 struct str redact_broken_payload(struct str s, struct arena *a);
 
-/* Redacted, trimmed, at most max_bytes and dots (shorten_text()). */
+/*
+ * Redacted, trimmed, at most max_bytes and dots, all of it twice: where a
+ * character was cut off, a dot fills its place.  A view of s, or in a.
+ */
 struct str redact_shorten(struct str s, size_t max_bytes, struct arena *a);
 
 /*

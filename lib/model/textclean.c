@@ -30,18 +30,17 @@ tail_text(struct str s, size_t max_bytes)
 struct str
 shorten_text(struct str s, size_t max_bytes, struct arena *a)
 {
+	struct str head;
 	char *p;
 
-	for (int pass = 0; pass < 2 && s.n > max_bytes; pass++) {
-		struct str head = str_trim(cut_text(s, max_bytes));
-
-		if ((p = arena_alloc(a, head.n + 3)) == NULL)
-			return (struct str){ NULL, 0 };
-		memcpy(p, head.p, head.n);
-		memcpy(p + head.n, "...", 3);
-		s = (struct str){ p, head.n + 3 };
-	}
-	return s;
+	if (s.n <= max_bytes)
+		return s;
+	head = str_trim(cut_text(s, max_bytes));
+	if ((p = arena_alloc(a, head.n + 3)) == NULL)
+		return (struct str){ NULL, 0 };
+	memcpy(p, head.p, head.n);
+	memcpy(p + head.n, "...", 3);
+	return (struct str){ p, head.n + 3 };
 }
 
 struct str

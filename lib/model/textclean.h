@@ -21,11 +21,7 @@ struct str cut_text(struct str s, size_t max_bytes);
 /* The last max_bytes or less, begun between characters. */
 struct str tail_text(struct str s, size_t max_bytes);
 
-/*
- * More than max_bytes cut to that and "..." appended, trimmed.  Done twice,
- * as the reference does: where a character was cut off, a dot fills its
- * place.  A view of s, or in a.
- */
+/* More than max_bytes cut to that, trimmed, and "..." behind it.  In a then. */
 struct str shorten_text(struct str s, size_t max_bytes, struct arena *a);
 
 /* Valid UTF-8: each byte that is none becomes U+FFFD.  s itself, or in a. */

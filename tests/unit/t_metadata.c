@@ -124,6 +124,9 @@ names_and_values(void **state)
 		{ "{'x-data-retention':'ZDR','x-zero-retention':'No'}",
 		    "{'data_policy':{'retention_mode':'zdr',"
 		    "'zero_retention':false}}" },
+		/* what looks like a key only in lower case */
+		{ "{'x-data-retention':'SK-ABCDEFGH'}",
+		    "{'data_policy':{'retention_mode':'[redacted]'}}" },
 		{ "{'x-zero-data-retention':'yes','x-zero-retention':'no'}",
 		    "{'data_policy':{'zero_retention':true}}" },
 		{ "{'x-should-retry':'perhaps'}", "" },

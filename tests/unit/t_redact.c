@@ -145,6 +145,9 @@ what_the_reference_leaks(void **state)
 		{ "jwt eyJhbGciOiJI.eyJzdWIiOiIx.c2lnbmF0", "jwt [redacted]" },
 		{ "AKIAIOSFODNN7EXAMPLE", "[redacted]" },
 		{ "ya29.a0AfH6SMBx-hunter2", "[redacted]" },
+		/* the host of one is the name of the next */
+		{ "bob@b.example.hunter2@c.example.hunter2@d.example",
+		    "b***@b***@c***@d.example" },
 	};
 
 	(void)state;
@@ -205,6 +208,12 @@ long_texts_are_cut(void **state)
 	assert_true(utf8_valid(s));
 	assert_int_equal(s.n, 4099);
 	assert_true(str_ends(s, STR("\xac....")));
+	assert_true(str_eq(redact_summary(s, &arena), s));
+	/* what the cut left behind a mark belongs to the value that it hides */
+	memset(text, 'x', sizeof text);
+	memcpy(text + 4076, "\"cookie\":\"hunter2\"", 18);
+	s = redact_summary((struct str){ text, sizeof text }, &arena);
+	assert_true(str_ends(s, STR("\"cookie\":\"[redacted]")));
 	assert_true(str_eq(redact_summary(s, &arena), s));
 }
 
