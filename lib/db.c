@@ -274,6 +274,15 @@ db_begin(struct db *db, struct err *e)
 }
 
 int
+db_begin_read(struct db *db, struct err *e)
+{
+	if (db_exec_text(db, "BEGIN", "begin", e) != 0)
+		return -1;
+	db->in_transaction = true;
+	return 0;
+}
+
+int
 db_commit(struct db *db, struct err *e)
 {
 	if (db_exec_text(db, "COMMIT", "commit", e) != 0) {

@@ -63,6 +63,11 @@ int db_migrate(struct db *db,
 int db_schema_check(struct db *db, struct err *e) ATTR_USE_RESULT;
 
 int db_begin(struct db *db, struct err *e) ATTR_USE_RESULT;
+/*
+ * What is read from here on is of one moment; ended by db_rollback().  It
+ * also spares a lock for each statement.
+ */
+int db_begin_read(struct db *db, struct err *e) ATTR_USE_RESULT;
 int db_commit(struct db *db, struct err *e) ATTR_USE_RESULT;
 /* Undo what was begun; harmless outside a transaction. */
 void db_rollback(struct db *db);
