@@ -1,7 +1,7 @@
 /*
  * What the threads of collectord share: the reader, which asks CPA and never
- * touches SQLite, the writer, which owns the database and never waits for a
- * network, and the one that has CPA's accounts at hand for it.
+ * touches SQLite, the writer, which owns the database and never touches a
+ * network, and the one that has CPA's accounts at hand for the writer.
  */
 #ifndef DAEMON_H
 #define DAEMON_H
