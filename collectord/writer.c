@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "accounts.h"
 #include "bootstrap.h"
 #include "clock.h"
 #include "collector_state.h"
@@ -350,15 +351,28 @@ with_batch(struct db *db, void *arg, struct err *e)
 
 /* ---- batches ---- */
 
+static const struct account_list *
+hold_accounts(void *arg)
+{
+	struct daemon *d = arg;
+
+	return accounts_hold(d->accounts);
+}
+
 static int
 take_batch(struct writer *w, const struct spool_batch *b, struct err *e)
 {
 	struct ingest_result result;
 	struct commit commit = { .w = w, .batch = b, .result = &result };
+	int rc;
 
-	if (ingest_batch(w->ingest, &w->db, &w->d->spool, b, &result,
-		with_batch, &commit, e) != 0)
+	rc = ingest_batch(w->ingest, &w->db, &w->d->spool, b, &result,
+	    with_batch, &commit, e);
+	accounts_release(w->d->accounts);
+	if (rc != 0)
 		return -1;
+	if (result.refresh)
+		accounts_drop(w->d->accounts);
 	w->state.total_inserted += result.inserted;
 	w->state.total_skipped += result.skipped;
 	if (result.inserted > 0 || result.skipped > 0)
@@ -439,6 +453,7 @@ writer_main(void *arg)
 		atomic_store(&d->failed, true);
 		return NULL;
 	}
+	ingest_use_accounts(w.ingest, hold_accounts, d);
 	for (done = false; !done;) {
 		atomic_store(&d->writer_alive_ms, clock_mono_ms());
 		/* asked before the round: what came since is seen by the next
