@@ -13,7 +13,7 @@
 #define LETTERS_LOOK_MS 1000
 #define LETTERS_NEW 500
 
-#define STEP_MS 15     /* nothing is begun after; the commit comes then */
+#define STEP_MS 8      /* nothing is begun after; the commit comes then */
 #define LOCK_MS 40     /* longest wait for a lock, and with one */
 #define LOCKED_MS 1000 /* somebody has it: come back after */
 #define IDLE_PAUSE 2   /* a pause is so many times as long as the step */
@@ -90,8 +90,8 @@ static const struct {
 	const char *counter; /* that goes down with it */
 	int64_t most; /* of a transaction: each makes its commit longer */
 } phases[UPKEEP_PHASES] = {
-	[UPKEEP_EVENTS] = { remove_events, "events", 1000 },
-	[UPKEEP_LETTERS] = { remove_letters, "dead_letters", 64 },
+	[UPKEEP_EVENTS] = { remove_events, "events", 500 },
+	[UPKEEP_LETTERS] = { remove_letters, "dead_letters", 32 },
 	[UPKEEP_PAGES] = { give_back, NULL, 256 },
 };
 

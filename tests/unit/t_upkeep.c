@@ -222,7 +222,7 @@ room_is_given_back_in_short_steps(void **state)
 		rc = step(n % 2 == 0);
 		long_ones += clock_mono_ms() - begun_ms > 50;
 		/* whatever the machine: this many rows and pages at most */
-		assert_true(events - count("events") <= 1024);
+		assert_true(events - count("events") <= 512);
 		assert_true(
 		    free_pages - figure(&db, "PRAGMA freelist_count") <= 264);
 		n++;
