@@ -13,7 +13,9 @@
 #define LETTERS_LOOK_MS 1000
 #define LETTERS_NEW 500
 
-#define STEP_MS 8      /* nothing is begun after; the commit comes then */
+#define STEP_MS 8  /* nothing is begun after; the commit comes then */
+#define SLOW_MS 16 /* a transaction that long calls for a smaller one */
+#define SMALLER_MAX 5
 #define LOCK_MS 40     /* longest wait for a lock, and with one */
 #define LOCKED_MS 1000 /* somebody has it: come back after */
 #define IDLE_PAUSE 2   /* a pause is so many times as long as the step */
@@ -95,10 +97,23 @@ static const struct {
 	[UPKEEP_PAGES] = { give_back, NULL, 256 },
 };
 
+/* The rows are the same, the commit is not: it depends on where they lie. */
+static void
+adapt(struct upkeep *u, const struct db *db)
+{
+	int64_t ms = (db->unlocked_ns - db->begun_ns) / 1000000;
+
+	if (ms > SLOW_MS && u->smaller < SMALLER_MAX)
+		u->smaller++;
+	else if (ms < SLOW_MS / 2 && u->smaller > 0)
+		u->smaller--;
+}
+
 /* One transaction of the phase.  Returns 1, 0 when it has come to its end. */
 static int
 transaction(struct upkeep *u, struct db *db, struct err *e)
 {
+	int64_t most = phases[u->phase].most >> u->smaller;
 	int64_t begun_ms, done = 0, n;
 
 	if (db_begin(db, e) != 0)
@@ -109,13 +124,13 @@ transaction(struct upkeep *u, struct db *db, struct err *e)
 		if (n < 0)
 			goto fail;
 		done += n;
-	} while (n > 0 && done < phases[u->phase].most &&
-		 clock_mono_ms() - begun_ms < STEP_MS);
+	} while (n > 0 && done < most && clock_mono_ms() - begun_ms < STEP_MS);
 	if (phases[u->phase].counter != NULL &&
 	    store_counter(db, phases[u->phase].counter, -done, e) != 0)
 		goto fail;
 	if (db_commit(db, e) != 0)
 		return -1;
+	adapt(u, db);
 	u->removed[u->phase] += done;
 	return n > 0;
 fail:

@@ -35,6 +35,7 @@ struct upkeep {
 	int64_t letters;         /* how many there were ... */
 	int64_t letters_ms;      /* ... and when that was looked at */
 	int64_t removed[UPKEEP_PHASES];
+	unsigned smaller; /* steps are halved so many times: slow disk */
 	struct wal_care wal;
 };
 
