@@ -22,7 +22,7 @@ struct source_config {
 	char base[1024]; /* URL of CPA without trailing slash */
 	char key[512];   /* CPA's management key */
 	char mode[16];   /* as configured */
-	char queue[128];
+	char queue[128], side[8]; /* "left" or "right" */
 	int64_t batch_size, poll_interval_ms;
 	bool tls_skip_verify;
 	int64_t refused_until_ms; /* do not use the key before; 0: free */

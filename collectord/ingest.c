@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "json_split.h"
 #include "json_tree.h"
+#include "lib/resp.h"
 #include "model/normalise.h"
 #include "store.h"
 
@@ -41,6 +42,8 @@ struct ingest {
 	const struct account_list *accounts; /* of this batch; NULL: none */
 	bool accounts_asked;
 	int64_t element; /* elements of the batch taken so far */
+	bool begun;      /* the first bytes were looked at */
+	bool framed;     /* bulk strings of RESP, not a JSON array */
 	bool over;       /* no more elements */
 	bool whole;      /* ... because the list has ended */
 };
@@ -144,14 +147,15 @@ take(struct ingest *in, struct str element, int64_t now_ms,
 	struct err e;
 
 	in->element++;
-	if (str_eq(element, STR("null")))
+	/* in a list a text stands for what it holds; a frame is that itself */
+	if (!in->framed && str_eq(element, STR("null")))
 		return;
 	/* an event's texts are views of it, and the window moves on */
 	if ((item.p = arena_strdup(&in->arena, element)) == NULL) {
 		add_dead(in, element, in->element, "payload is too large");
 		return;
 	}
-	if (unquote(in, &item, &e) != 0) {
+	if (!in->framed && unquote(in, &item, &e) != 0) {
 		add_dead(in, item, in->element, e.text);
 		return;
 	}
@@ -192,16 +196,62 @@ end_early(struct ingest *in, const char *problem, struct ingest_result *result)
 	in->over = true;
 }
 
+static bool
+has_room(const struct ingest *in)
+{
+	return in->n_events < EVENTS_MAX && in->n_dead < EVENTS_MAX &&
+	       in->arena.used_bytes < ARENA_FULL;
+}
+
+/* The same for bulk strings; every one of them stands there whole. */
+static int
+gather_frames(struct ingest *in, struct spool *spool, struct spool_batch *b,
+    struct ingest_result *result, struct err *e)
+{
+	struct resp_token t;
+	size_t need;
+	int rc;
+
+	while (!in->over && has_room(in)) {
+		struct str rest = { in->window.p + in->split.pos,
+			in->window.n - in->split.pos };
+
+		if ((rc = resp_token(rest, &t, &need, e)) < 0) {
+			refuse_rest(in, rest, e->text, result);
+			break;
+		}
+		if (rc == 1) {
+			in->split.pos += t.bytes;
+			if (t.type == RESP_BULK)
+				take(in, t.text, b->end_ms, result);
+			continue;
+		}
+		buf_consume(&in->window, in->split.pos);
+		in->split.pos = 0;
+		if ((rc = spool_read(spool, b, &in->window, e)) == 1)
+			continue;
+		in->over = true;
+		in->whole = rc == 0 && rest.n == 0 && b->how == SPOOL_END_OK;
+		if (rc < 0 && e->kind == ERR_TOO_LARGE)
+			refuse_rest(in, buf_view(&in->window), e->text, result);
+		else if (rc < 0 && !is_damaged(e))
+			return -1;
+		else if (!in->whole)
+			end_early(
+			    in, rc < 0 ? e->text : "unexpected EOF", result);
+	}
+	return 0;
+}
+
 /* Take elements until a transaction is full or the batch is over. */
 static int
-gather(struct ingest *in, struct spool *spool, struct spool_batch *b,
+gather_list(struct ingest *in, struct spool *spool, struct spool_batch *b,
     struct ingest_result *result, struct err *e)
 {
 	struct str element;
 	int rc;
 
-	while (!in->over && in->n_events < EVENTS_MAX &&
-	       in->n_dead < EVENTS_MAX && in->arena.used_bytes < ARENA_FULL) {
+	while (!in->over && has_room(in)) {
 		switch (json_split_next(
 		    &in->split, buf_view(&in->window), &element)) {
 		case JSON_SPLIT_ELEMENT:
@@ -239,6 +289,23 @@ gather(struct ingest *in, struct spool *spool, struct spool_batch *b,
 		}
 	}
 	return 0;
+}
+
+/* How the batch is written shows in its first byte. */
+static int
+gather(struct ingest *in, struct spool *spool, struct spool_batch *b,
+    struct ingest_result *result, struct err *e)
+{
+	if (!in->over && !in->begun) {
+		int rc = spool_read(spool, b, &in->window, e);
+
+		if (rc < 0 && e->kind != ERR_TOO_LARGE && !is_damaged(e))
+			return -1;
+		in->framed = in->window.n > 0 && in->window.p[0] == '$';
+		in->begun = true;
+	}
+	return in->framed ? gather_frames(in, spool, b, result, e) :
+			    gather_list(in, spool, b, result, e);
 }
 
 /* Who paid: what CPA's list of accounts adds to the events gathered. */
@@ -369,6 +436,7 @@ ingest_batch(struct ingest *in, struct db *db, struct spool *spool,
 	buf_clear(&in->window);
 	json_split_init(&in->split);
 	in->element = 0;
+	in->begun = in->framed = false;
 	in->accounts = NULL;
 	in->accounts_asked = false;
 	in->over = !b.has_data;

@@ -1,5 +1,5 @@
 /*
- * The reader: CPA's queue over HTTP, into the spool.
+ * CPA's queue over HTTP.
  *
  * contract/collector.md section 3.2 has the answers and the texts.  A request
  * takes events off the queue for good, so it is announced in the spool first
@@ -9,93 +9,12 @@
 #include <string.h>
 
 #include "clock.h"
-#include "daemon.h"
-#include "http.h"
-#include "log.h"
+#include "reader.h"
 
 #define CONNECT_MS 10000
 #define TOTAL_MS 30000
-#define DRAIN_MS 10000     /* an answer may still take so long at the end */
-#define LIVELY_MS 10000    /* so long after an event ... */
-#define LIVELY_POLL_MS 200 /* ... the queue is asked at least so often */
-#define BACKOFF_FIRST_MS 1000
-#define BACKOFF_LAST_MS 30000
+#define BESIDE_MS 5000 /* the subscription is not read meanwhile */
 #define ANSWER_MAX ((size_t)256 * 1024 * 1024)
-#define HELD_MAX ((size_t)64 * 1024 * 1024)
-#define REFUSED_HINT                                                           \
-	"CPA refuses the management key: enter it again. It is not tried "     \
-	"again before that or before ten minutes have passed, since CPA bans " \
-	"addresses."
-#define BLANK_MAX 16 /* an empty answer is shorter: "[]", "null" */
-#define NAP_MS 10000 /* the watchdog wants to see life so often */
-#define REST_MAX_MS ((int64_t)24 * 3600 * 1000)
-#define NO_ROOM_MS 1000 /* until it is looked whether there is room again */
-
-struct reader {
-	struct daemon *d;
-	struct http *http;
-	struct source_config source;
-	unsigned source_version;
-	int64_t backoff_ms;
-	int64_t lively_until_ms; /* monotonic */
-	int64_t stop_seen_ms;
-	/* the answer in hand */
-	char head[BLANK_MAX]; /* its first bytes, until there are more */
-	size_t head_n;
-	char first, last;  /* first and latest byte but white space, 0: none */
-	bool spooled;      /* something of it is in the spool */
-	struct buf held;   /* what a full disk did not take */
-	char logged[600];  /* the trouble that the log has last */
-	bool refusal_told; /* the state says why nothing is asked */
-};
-
-enum outcome {
-	GOT_SOME,    /* ask again at once */
-	GOT_NOTHING, /* wait for the poll interval */
-	GOT_ERROR,   /* back off */
-	GOT_NO_ROOM  /* nothing was asked: look again soon */
-};
-
-/* Wait so long, or until there is something new to know. */
-static void
-rest(struct reader *r, int64_t ms)
-{
-	int64_t until = clock_mono_ms() + (ms < REST_MAX_MS ? ms : REST_MAX_MS);
-
-	for (int64_t left; (left = until - clock_mono_ms()) > 0;) {
-		atomic_store(&r->d->reader_alive_ms, clock_mono_ms());
-		if (daemon_sleep(r->d, left < NAP_MS ? left : NAP_MS))
-			return;
-	}
-}
-
-/* The end has come and what it may still take is over. */
-static bool
-out_of_time(struct reader *r)
-{
-	if (!atomic_load(&r->d->stopping))
-		return false;
-	if (r->stop_seen_ms == 0)
-		r->stop_seen_ms = clock_mono_ms();
-	return clock_mono_ms() - r->stop_seen_ms > DRAIN_MS;
-}
-
-/* ---- the answer's way into the spool ---- */
-
-static int
-put(struct reader *r, const char *p, size_t n)
-{
-	struct err e;
-
-	if (n == 0)
-		return 0;
-	r->spooled = true;
-	if (r->held.n == 0 && spool_data(&r->d->spool, p, n, &e) == 0)
-		return 0;
-	/* room was reserved, so this is rare: keep it until there is some */
-	buf_add(&r->held, p, n);
-	return r->held.failed ? -1 : 0;
-}
 
 static bool
 is_blank(char c)
@@ -109,7 +28,7 @@ on_bytes(void *arg, const char *p, size_t n)
 	struct reader *r = arg;
 	size_t i = 0;
 
-	atomic_store(&r->d->reader_alive_ms, clock_mono_ms());
+	reader_alive(r);
 	while (r->first == 0 && i < n && is_blank(p[i]))
 		i++;
 	p += i;
@@ -132,9 +51,9 @@ on_bytes(void *arg, const char *p, size_t n)
 		r->head_n = sizeof r->head + 1;
 		return 0;
 	}
-	if (!r->spooled && put(r, r->head, r->head_n) != 0)
+	if (!r->spooled && reader_put(r, r->head, r->head_n) != 0)
 		return -1;
-	return put(r, p, n);
+	return reader_put(r, p, n);
 }
 
 /* An answer that says that nothing is there: "[]" or "null". */
@@ -156,68 +75,11 @@ break_off(void *arg)
 {
 	struct reader *r = arg;
 
-	atomic_store(&r->d->reader_alive_ms, clock_mono_ms());
-	return out_of_time(r);
-}
-
-/*
- * Bring the batch to its end on the disk; waits for room as long as it takes,
- * since what was taken off the queue exists nowhere else.
- */
-static void
-finish(struct reader *r, enum spool_end how)
-{
-	struct daemon *d = r->d;
-	struct err e;
-
-	for (;;) {
-		atomic_store(&d->reader_alive_ms, clock_mono_ms());
-		if ((r->held.n == 0 ||
-			spool_data(&d->spool, r->held.p, r->held.n, &e) == 0)) {
-			buf_clear(&r->held);
-			if (spool_done(&d->spool, how,
-				(unsigned)r->source.batch_size, &e) == 0)
-				return;
-		}
-		daemon_tell(d, "error", NULL, e.text,
-		    "Make room on the disk of the data directory.");
-		if (out_of_time(r)) {
-			log_write(LOG_ERROR, "batch not written at the end",
-			    LOG_Z("error", e.text),
-			    LOG_INT("bytes", r->held.n));
-			return;
-		}
-		daemon_pause(d, NO_ROOM_MS);
-	}
+	reader_alive(r);
+	return reader_out_of_time(r);
 }
 
 /* ---- what went wrong ---- */
-
-static void
-tell(struct reader *r, const char *error, const char *hint)
-{
-	char text[600];
-
-	snprintf(text, sizeof text, "http: %s", error);
-	daemon_tell(r->d, "error", "http", text, hint);
-	if (strcmp(r->logged, text) != 0)
-		log_write(LOG_WARN, "queue not read", LOG_Z("error", text));
-	text_set(r->logged, sizeof r->logged, text);
-}
-
-static void
-tell_running(struct reader *r)
-{
-	const char *mode = r->source.mode, *hint = "";
-
-	if (strcmp(mode, "resp") == 0 || strcmp(mode, "subscribe") == 0)
-		hint = "This version collects over HTTP, whatever the "
-		       "collector mode says.";
-	daemon_tell(r->d, "running", "http", "", hint);
-	if (r->logged[0] != '\0')
-		log_line(LOG_INFO, "queue is read again");
-	r->logged[0] = '\0';
-}
 
 /* A 2xx answer that is no list: it is not CPA that answers. */
 static void
@@ -239,7 +101,7 @@ tell_alien(struct reader *r)
 			"invalid character 0x%02x looking for beginning of "
 			"value",
 		    (unsigned char)r->first);
-	tell(r, text,
+	reader_tell(r, "http", "http", text,
 	    "Something else than CPA's usage queue answers there: check the "
 	    "address.");
 }
@@ -270,22 +132,10 @@ tell_status(struct reader *r, const struct http_answer *a)
 	if (a->status == 401)
 		hint = REFUSED_HINT;
 	else if (a->status == 403)
-		hint = "CPA has banned this address or does not allow remote "
-		       "management (allow-remote: true).";
-	if (a->status == 401 || a->status == 403) {
-		r->refusal_told = true;
-		daemon_tell_refused(r->d, r->source_version);
-	}
-	tell(r, text, hint);
-}
-
-static void
-wait_after_error(struct reader *r)
-{
-	rest(r, r->backoff_ms);
-	r->backoff_ms *= 2;
-	if (r->backoff_ms > BACKOFF_LAST_MS)
-		r->backoff_ms = BACKOFF_LAST_MS;
+		hint = BANNED_HINT;
+	if (a->status == 401 || a->status == 403)
+		reader_refused(r);
+	reader_tell(r, "http", "http", text, hint);
 }
 
 /* ---- one batch ---- */
@@ -298,8 +148,7 @@ take_answer(struct reader *r)
 
 	if (is_empty(r)) {
 		spool_nothing(&d->spool);
-		r->backoff_ms = BACKOFF_FIRST_MS;
-		tell_running(r);
+		reader_tell_running(r, "http");
 		return GOT_NOTHING;
 	}
 	if (r->first != '[') {
@@ -308,24 +157,21 @@ take_answer(struct reader *r)
 		return GOT_ERROR;
 	}
 	if (!r->spooled)
-		(void)put(r, r->head, r->head_n);
+		(void)reader_put(r, r->head, r->head_n);
 	/* without a length an answer that is cut looks like a whole one */
-	finish(r, r->last == ']' ? SPOOL_END_OK : SPOOL_END_BROKEN);
+	reader_finish(r, r->last == ']' ? SPOOL_END_OK : SPOOL_END_BROKEN);
 	daemon_tell_consumed(d, clock_now_ms());
 	if (r->last != ']') {
-		tell(r, "unexpected EOF",
-		    "The answer broke off; what is missing stands in the "
-		    "list of gaps.");
+		reader_tell(
+		    r, "http", "http", "unexpected EOF", BROKEN_OFF_HINT);
 		return GOT_ERROR;
 	}
-	r->backoff_ms = BACKOFF_FIRST_MS;
-	tell_running(r);
+	reader_tell_running(r, "http");
 	return GOT_SOME;
 }
 
-/* Ask for one batch. */
-static enum outcome
-ask(struct reader *r)
+enum outcome
+http_pop(struct reader *r)
 {
 	struct daemon *d = r->d;
 	struct http_answer answer;
@@ -333,7 +179,7 @@ ask(struct reader *r)
 		.method = "GET",
 		.bearer = r->source.key,
 		.connect_ms = CONNECT_MS,
-		.total_ms = TOTAL_MS,
+		.total_ms = r->draining ? BESIDE_MS : TOTAL_MS,
 		.body_limit_bytes = ANSWER_MAX,
 		.follow = true,
 		.insecure_tls = r->source.tls_skip_verify,
@@ -353,135 +199,31 @@ ask(struct reader *r)
 	call.url = url;
 	r->head_n = 0;
 	r->first = r->last = 0;
-	r->spooled = false;
-	if (spool_ask(&d->spool, (unsigned)r->source.batch_size, &e) != 0) {
-		tell(r, e.text,
-		    "CPA is not asked while its events could not be kept.");
+	if (reader_ask(r) != 0)
 		return GOT_NO_ROOM;
-	}
 	rc = http_do(r->http, &call, &answer, &e);
 	if (rc == 0 && answer.status / 100 == 2) {
 		outcome = take_answer(r);
 	} else if (rc == 0) {
 		/* a gateway's time-out: the question went on to CPA */
 		if (answer.status == 504)
-			finish(r, SPOOL_END_BROKEN);
+			reader_finish(r, SPOOL_END_BROKEN);
 		else
 			spool_nothing(&d->spool);
 		tell_status(r, &answer);
+		if (answer.status == 404 || answer.status == 405 ||
+		    answer.status == 501)
+			outcome = GOT_UNSUPPORTED;
 	} else {
 		if (!r->spooled && r->first == '[')
-			(void)put(r, r->head, r->head_n);
+			(void)reader_put(r, r->head, r->head_n);
 		if (answer.sent || r->spooled)
-			finish(r, SPOOL_END_BROKEN);
+			reader_finish(r, SPOOL_END_BROKEN);
 		else
 			spool_nothing(&d->spool);
-		tell(r, e.text,
-		    answer.sent ?
-			"The answer broke off; what is missing stands in the "
-			"list of gaps." :
-			"CPA is not reached: is it running, and is its "
-			"address right?");
+		reader_tell(r, "http", "http", e.text,
+		    answer.sent ? BROKEN_OFF_HINT : UNREACHED_HINT);
 	}
 	http_answer_free(&answer);
 	return outcome;
-}
-
-/* A queue that is asked for nothing: say why, and wait for a change. */
-static bool
-must_wait(struct reader *r)
-{
-	struct daemon *d = r->d;
-	int64_t left;
-
-	if (!r->source.enabled) {
-		daemon_tell(d, "stopped", NULL, NULL, "");
-		rest(r, 1000);
-		return true;
-	}
-	left = r->source.refused_until_ms - clock_now_ms();
-	if (r->source.refused_until_ms != 0 && left > 0) {
-		if (!r->refusal_told)
-			tell(r, "CPA refused the management key", REFUSED_HINT);
-		r->refusal_told = true;
-		rest(r, left < 1000 ? left : 1000);
-		return true;
-	}
-	return false;
-}
-
-/*
- * The configured interval is the longest wait; where events come they are
- * soon followed by others, and somebody may be looking.
- */
-static int64_t
-poll_wait_ms(const struct reader *r)
-{
-	int64_t ms = r->source.poll_interval_ms;
-
-	return ms > LIVELY_POLL_MS && clock_mono_ms() < r->lively_until_ms ?
-		   LIVELY_POLL_MS :
-		   ms;
-}
-
-/* Another connection, or the same with a clean slate. */
-static void
-begin_anew(struct reader *r)
-{
-	r->refusal_told = false;
-	if (r->source.enabled)
-		daemon_tell(r->d, "starting", "", "", "");
-}
-
-void *
-reader_main(void *arg)
-{
-	struct daemon *d = arg;
-	struct reader r = { .d = d, .backoff_ms = BACKOFF_FIRST_MS };
-	unsigned version = 0;
-	struct err e;
-
-	buf_init(&r.held, HELD_MAX);
-	if ((r.http = http_new(&e)) == NULL) {
-		log_write(LOG_ERROR, "reader", LOG_Z("error", e.text));
-		atomic_store(&d->failed, true);
-		goto out;
-	}
-	while (!atomic_load(&d->stopping)) {
-		atomic_store(&d->reader_alive_ms, clock_mono_ms());
-		daemon_source(d, &r.source, &version);
-		if (version != r.source_version) {
-			r.source_version = version;
-			r.backoff_ms = BACKOFF_FIRST_MS;
-			/* the refusal itself comes back as such a change */
-			if (r.source.refused_until_ms == 0)
-				begin_anew(&r);
-		}
-		if (must_wait(&r))
-			continue;
-		switch (ask(&r)) {
-		case GOT_SOME:
-			r.lively_until_ms = clock_mono_ms() + LIVELY_MS;
-			break;
-		case GOT_ERROR:
-			wait_after_error(&r);
-			break;
-		case GOT_NO_ROOM:
-			rest(&r, NO_ROOM_MS);
-			break;
-		case GOT_NOTHING:
-			if (spool_freshen(&d->spool, &e) != 0)
-				log_write(
-				    LOG_WARN, "spool", LOG_Z("error", e.text));
-			rest(&r, poll_wait_ms(&r));
-			break;
-		}
-	}
-out:
-	http_free(r.http);
-	buf_free(&r.held);
-	explicit_bzero(r.source.key, sizeof r.source.key);
-	atomic_store(&d->reader_done, true);
-	spool_wake(&d->spool);
-	return NULL;
 }

@@ -5,7 +5,8 @@
  * header and records, only ever appended to:
  *
  *	INTENT  a batch of at most `count` events is about to be asked for
- *	DATA    bytes of the answer, as they arrived
+ *	DATA    bytes of the answer: a JSON array as it arrived, or events as
+ *		bulk strings of RESP, each whole
  *	END     the batch is over, how, and when it was asked for
  *
  * The reader appends; one fdatasync a batch covers its END and the INTENT of
@@ -34,7 +35,8 @@ enum spool_end {
 	SPOOL_END_OK,     /* the whole answer is there */
 	SPOOL_END_BROKEN, /* it broke off: CPA may have handed out more */
 	SPOOL_END_KILLED, /* found so at a start */
-	SPOOL_END_LOST    /* damaged on the disk: nobody knows what it held */
+	SPOOL_END_LOST,   /* damaged on the disk: nobody knows what it held */
+	SPOOL_END_DROPPED /* the subscription it belongs to broke off */
 };
 
 /* A place in the spool; ordered by segment, then offset. */

@@ -322,6 +322,9 @@ gap_detail(const struct spool_batch *b)
 		return "collectord ended while an answer was on its way";
 	case SPOOL_END_LOST:
 		return "the spool is damaged on the disk";
+	case SPOOL_END_DROPPED:
+		return "the subscription broke off: what CPA sent last may "
+		       "not have come";
 	case SPOOL_END_OK:
 	case SPOOL_END_BROKEN:
 		break;
@@ -341,7 +344,9 @@ store_gap(
 	place_digest(b, 0, 'g', digest);
 	db_bind_i64(st, P_gap_add_from_ms, b->asked_ms);
 	db_bind_i64(st, P_gap_add_to_ms, b->end_ms);
-	db_bind_str(st, P_gap_add_reason, STR("pop_in_doubt"));
+	db_bind_str(st, P_gap_add_reason,
+	    b->how == SPOOL_END_DROPPED ? STR("subscription_dropped") :
+					  STR("pop_in_doubt"));
 	if (in_doubt >= 0)
 		db_bind_i64(st, P_gap_add_in_doubt, in_doubt);
 	db_bind_str(st, P_gap_add_detail, str_of(gap_detail(b)));

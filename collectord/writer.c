@@ -98,6 +98,7 @@ read_settings(struct writer *w, struct err *e)
 	text_set(s.key, sizeof s.key, m.cpa_key);
 	text_set(s.mode, sizeof s.mode, collector_mode_text(m.mode));
 	text_set(s.queue, sizeof s.queue, m.queue);
+	text_set(s.side, sizeof s.side, m.pop_side);
 	s.batch_size = m.batch_size;
 	s.poll_interval_ms = m.poll_interval_ms;
 	s.tls_skip_verify = m.tls_skip_verify;

@@ -41,4 +41,11 @@ void http_call_name(const char *method, const char *url, char *out, size_t n);
 /* Set *e for a transfer that ended with code.  Returns -1. */
 int http_fail(const struct http_transfer *t, CURLcode code, struct err *e);
 
+/*
+ * Set *e for a connection that was not made, without naming a request:
+ * "dial tcp 127.0.0.1:8317: connect: connection refused".
+ */
+void http_connect_fail(CURL *curl, const char *url, const char *error_text,
+    CURLcode code, struct err *e);
+
 #endif

@@ -227,53 +227,79 @@ broken_text(const struct http_transfer *t, char *out, size_t n)
 	return NULL;
 }
 
-int
-http_fail(const struct http_transfer *t, CURLcode code, struct err *e)
+/* What happened, without what was asked for. */
+static void
+cause_text(const struct http_transfer *t, CURLcode code, char *out, size_t n)
 {
-	char name[URL_SHOWN_MAX + 32], peer[300], why[400], cause[128];
-	const char *text;
+	char peer[300], cause[128];
+	const char *what;
 
-	http_call_name(t->call->method, t->url, name, sizeof name);
-	if ((text = broken_text(t, why, sizeof why)) != NULL)
-		return fail(e, ERR_UPSTREAM, "%s: %s", name, text);
 	peer_name(t, peer, sizeof peer);
 	switch (code) {
 	case CURLE_COULDNT_CONNECT:
 		errno_text(t, "connection failed", cause, sizeof cause);
-		return fail(e, ERR_UPSTREAM, "%s: dial tcp %s: connect: %s",
-		    name, peer, cause);
+		snprintf(out, n, "dial tcp %s: connect: %s", peer, cause);
+		break;
 	case CURLE_COULDNT_RESOLVE_HOST:
-		lookup_text(t, why, sizeof why);
+		lookup_text(t, out, n);
 		break;
 	case CURLE_OPERATION_TIMEDOUT:
-		timeout_text(t, peer, why, sizeof why);
+		timeout_text(t, peer, out, n);
 		break;
 	case CURLE_GOT_NOTHING:
-		snprintf(why, sizeof why, "EOF");
+		snprintf(out, n, "EOF");
 		break;
 	case CURLE_PARTIAL_FILE:
-		snprintf(why, sizeof why, "unexpected EOF");
+		snprintf(out, n, "unexpected EOF");
 		break;
 	case CURLE_RECV_ERROR:
 	case CURLE_SEND_ERROR:
 		errno_text(t, "connection broken", cause, sizeof cause);
-		text = code == CURLE_RECV_ERROR ? "read" : "write";
-		return fail(e, ERR_UPSTREAM, "%s: %s tcp %s: %s: %s", name,
-		    text, peer, text, cause);
+		what = code == CURLE_RECV_ERROR ? "read" : "write";
+		snprintf(out, n, "%s tcp %s: %s: %s", what, peer, what, cause);
+		break;
 	case CURLE_PEER_FAILED_VERIFICATION:
-		certificate_text(t, why, sizeof why);
+		certificate_text(t, out, n);
 		break;
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_SSL_CACERT_BADFILE:
-		tls_text(t, why, sizeof why);
+		tls_text(t, out, n);
 		break;
 	case CURLE_UNSUPPORTED_PROTOCOL: /* ours were checked: HTTP/0.9 */
 	case CURLE_WEIRD_SERVER_REPLY:
-		snprintf(why, sizeof why, "malformed HTTP response");
+		snprintf(out, n, "malformed HTTP response");
 		break;
 	default:
 		/* never the error buffer: it may quote what we sent */
-		snprintf(why, sizeof why, "%s", curl_easy_strerror(code));
+		snprintf(out, n, "%s", curl_easy_strerror(code));
 	}
-	return fail(e, ERR_UPSTREAM, "%s: %s", name, why);
+}
+
+int
+http_fail(const struct http_transfer *t, CURLcode code, struct err *e)
+{
+	char name[URL_SHOWN_MAX + 32], why[480];
+	const char *text;
+
+	http_call_name(t->call->method, t->url, name, sizeof name);
+	if ((text = broken_text(t, why, sizeof why)) == NULL) {
+		cause_text(t, code, why, sizeof why);
+		text = why;
+	}
+	return fail(e, ERR_UPSTREAM, "%s: %s", name, text);
+}
+
+void
+http_connect_fail(CURL *curl, const char *url, const char *error_text,
+    CURLcode code, struct err *e)
+{
+	struct http_answer none = { .status = 0 };
+	struct http_transfer t = { .curl = curl,
+		.url = url,
+		.error_text = error_text,
+		.answer = &none };
+	char why[480];
+
+	cause_text(&t, code, why, sizeof why);
+	fail(e, ERR_UPSTREAM, "%s", why);
 }
