@@ -47,6 +47,7 @@ struct reader {
 	/* a queue emptied beside a subscription: nothing of it is told */
 	bool draining;
 	enum way drain_way;
+	struct resp_link *beside; /* the subscription; NULL: none */
 
 	/* the answer in hand, see source_http.c */
 	char head[16]; /* its first bytes, until there are more */

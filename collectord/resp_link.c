@@ -111,9 +111,16 @@ resp_link_wait(struct resp_link *l, struct daemon *d, int64_t ms)
 		poll(fds, 3, (int)(ms < NAP_MS ? ms : NAP_MS));
 }
 
+void
+resp_link_listen(struct resp_link *l)
+{
+	while (resp_link_fill(l, NULL) > 0)
+		;
+}
+
 int
-resp_link_reply(struct resp_link *l, struct daemon *d, int64_t ms,
-    struct resp_token *t, struct err *e)
+resp_link_reply(struct resp_link *l, struct resp_link *beside, struct daemon *d,
+    int64_t ms, struct resp_token *t, struct err *e)
 {
 	int64_t until_ms = clock_mono_ms() + ms, n;
 	int rc;
@@ -121,6 +128,8 @@ resp_link_reply(struct resp_link *l, struct daemon *d, int64_t ms,
 	while ((rc = resp_link_token(l, t, e)) == 0) {
 		struct pollfd fds[] = {
 			{ .fd = stream_fd(l->stream), .events = POLLIN },
+			{ .fd = beside != NULL ? stream_fd(beside->stream) : -1,
+			    .events = POLLIN },
 		};
 		int64_t left = until_ms - clock_mono_ms();
 
@@ -131,7 +140,13 @@ resp_link_reply(struct resp_link *l, struct daemon *d, int64_t ms,
 			continue;
 		if (left <= 0)
 			return fail(e, ERR_UPSTREAM, "i/o timeout");
-		poll(fds, 1, (int)(left < NAP_MS ? left : NAP_MS));
+		if (poll(fds, 2, (int)(left < NAP_MS ? left : NAP_MS)) > 0 &&
+		    fds[1].revents != 0) {
+			n = resp_link_fill(beside, NULL);
+			/* a peer that has gone would wake us for ever */
+			if (n < 0)
+				beside = NULL;
+		}
 	}
 	return rc == 1 ? 0 : -1;
 }

@@ -42,9 +42,14 @@ void resp_link_wait(struct resp_link *l, struct daemon *d, int64_t ms);
 
 /*
  * The next token, waited for at most ms; 0, or -1 with *e ("i/o timeout",
- * "EOF", "context canceled" at the end).
+ * "EOF").  Meanwhile what comes over `beside` (may be NULL) is received, so
+ * that its sender is not held up.
  */
-int resp_link_reply(struct resp_link *l, struct daemon *d, int64_t ms,
-    struct resp_token *t, struct err *e) ATTR_USE_RESULT;
+int resp_link_reply(struct resp_link *l, struct resp_link *beside,
+    struct daemon *d, int64_t ms, struct resp_token *t,
+    struct err *e) ATTR_USE_RESULT;
+
+/* Receive all that is there; its errors show when it is read next. */
+void resp_link_listen(struct resp_link *l);
 
 #endif

@@ -76,6 +76,8 @@ break_off(void *arg)
 	struct reader *r = arg;
 
 	reader_alive(r);
+	if (r->beside != NULL)
+		resp_link_listen(r->beside);
 	return reader_out_of_time(r);
 }
 

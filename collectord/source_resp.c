@@ -57,7 +57,7 @@ resp_connect(struct reader *r, struct resp_link *l, const char *transport,
 		return -1;
 	}
 	if (resp_link_send(l, words, 2, &e) != 0 ||
-	    resp_link_reply(l, r->d, reply_ms(r), &t, &e) != 0) {
+	    resp_link_reply(l, r->beside, r->d, reply_ms(r), &t, &e) != 0) {
 		if (strcmp(err_code(&e), "resp_prefix") == 0)
 			*outcome = GOT_UNSUPPORTED;
 		reader_tell(r, NULL, "auth", e.text, hint_of(&e));
@@ -103,7 +103,7 @@ take_answer(struct reader *r, int64_t *n, struct err *e)
 	int64_t left = 1;
 
 	*n = 0;
-	if (resp_link_reply(&r->pop, r->d, reply_ms(r), &t, e) != 0)
+	if (resp_link_reply(&r->pop, r->beside, r->d, reply_ms(r), &t, e) != 0)
 		return -1;
 	if (t.type == RESP_ERROR)
 		return fail_code(
@@ -116,8 +116,8 @@ take_answer(struct reader *r, int64_t *n, struct err *e)
 	if (t.type == RESP_ARRAY)
 		left = t.number;
 	for (bool one = t.type != RESP_ARRAY; left > 0; left--, one = false) {
-		if (!one &&
-		    resp_link_reply(&r->pop, r->d, reply_ms(r), &t, e) != 0)
+		if (!one && resp_link_reply(&r->pop, r->beside, r->d,
+				reply_ms(r), &t, e) != 0)
 			return -1;
 		if (t.type == RESP_ARRAY)
 			left += t.number;
@@ -161,6 +161,9 @@ resp_pop(struct reader *r)
 	struct err e;
 	int64_t n;
 
+	/* what CPA has closed meanwhile must not be asked */
+	if (r->pop.stream != NULL && resp_link_fill(&r->pop, NULL) != 0)
+		resp_link_close(&r->pop);
 	if (r->pop.stream == NULL &&
 	    resp_connect(r, &r->pop, "resp", &outcome) != 0)
 		return outcome;

@@ -41,7 +41,7 @@ confirmed(struct subscription *s, struct err *e)
 	struct resp_token t;
 	struct str channel = str_of(s->r->source.queue);
 
-	if (resp_link_reply(&s->link, s->r->d, REPLY_MS, &t, e) != 0)
+	if (resp_link_reply(&s->link, NULL, s->r->d, REPLY_MS, &t, e) != 0)
 		return -1;
 	if (t.type == RESP_ERROR) {
 		if (str_contains_nocase(t.text, STR("unknown command")) ||
@@ -54,7 +54,8 @@ confirmed(struct subscription *s, struct err *e)
 		return fail_code(e, ERR_UPSTREAM, "resp_unsupported",
 		    "unexpected SUBSCRIBE response: %.*s", STR_ARG(t.text));
 	for (int64_t i = 0, n = t.number; i < n; i++) {
-		if (resp_link_reply(&s->link, s->r->d, REPLY_MS, &t, e) != 0)
+		if (resp_link_reply(&s->link, NULL, s->r->d, REPLY_MS, &t, e) !=
+		    0)
 			return -1;
 		if ((i == 0 && !str_eq_nocase(t.text, STR("subscribe"))) ||
 		    (i == 1 && !str_eq(t.text, channel)))
@@ -234,10 +235,10 @@ receive(struct subscription *s, struct err *e)
 {
 	int64_t n;
 
+	/* some of it may have come while the queue was asked */
 	do {
-		if ((n = resp_link_fill(&s->link, e)) < 0)
-			return -1;
-		if (n > 0 && take_frames(s, e) != 0)
+		if (take_frames(s, e) != 0 ||
+		    (n = resp_link_fill(&s->link, e)) < 0)
 			return -1;
 	} while (n > 0);
 	return end_burst(s) == 0 ?
@@ -259,6 +260,7 @@ drain(struct subscription *s)
 	enum outcome outcome;
 
 	r->draining = true;
+	r->beside = &s->link;
 	do {
 		spool_nothing(&r->d->spool);
 		outcome = r->drain_way == WAY_HTTP ? http_pop(r) : resp_pop(r);
@@ -275,6 +277,7 @@ drain(struct subscription *s)
 		wait_ms = DRAIN_FAILED_MS;
 	}
 	r->draining = false;
+	r->beside = NULL;
 	s->drain_ms = clock_mono_ms() + wait_ms;
 	spool_nothing(&r->d->spool);
 	return reader_ask(r);

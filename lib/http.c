@@ -302,6 +302,24 @@ clamp_ms(int64_t ms)
 	return ms < 1 ? 1 : ms > INT_MAX ? INT_MAX : (long)ms;
 }
 
+CURLcode
+http_set_trust(CURL *curl, bool insecure)
+{
+	const char *file = getenv("SSL_CERT_FILE");
+	const char *dir = getenv("SSL_CERT_DIR");
+	CURLcode rc;
+
+	rc = curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, insecure ? 0L : 1L);
+	if (rc == CURLE_OK)
+		rc = curl_easy_setopt(
+		    curl, CURLOPT_SSL_VERIFYHOST, insecure ? 0L : 2L);
+	if (rc == CURLE_OK && file != NULL && *file != '\0')
+		rc = curl_easy_setopt(curl, CURLOPT_CAINFO, file);
+	if (rc == CURLE_OK && dir != NULL && *dir != '\0')
+		rc = curl_easy_setopt(curl, CURLOPT_CAPATH, dir);
+	return rc;
+}
+
 /*
  * Describe one hop to libcurl.  The handle is reset first: nothing of the
  * call before stays, but its connections.
@@ -334,8 +352,8 @@ set_up(struct http *h, struct http_transfer *t, const char *method,
 	if (direct)
 		SET(CURLOPT_PROXY, "");
 	SET(CURLOPT_HTTPHEADER, headers);
-	SET(CURLOPT_SSL_VERIFYPEER, c->insecure_tls ? 0L : 1L);
-	SET(CURLOPT_SSL_VERIFYHOST, c->insecure_tls ? 0L : 2L);
+	if (rc == CURLE_OK)
+		rc = http_set_trust(curl, c->insecure_tls);
 	if (c->connect_ms > 0)
 		SET(CURLOPT_CONNECTTIMEOUT_MS, clamp_ms(c->connect_ms));
 	if (c->total_ms > 0)

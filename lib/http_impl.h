@@ -42,6 +42,12 @@ void http_call_name(const char *method, const char *url, char *out, size_t n);
 int http_fail(const struct http_transfer *t, CURLcode code, struct err *e);
 
 /*
+ * Verify the peer, unless told not to, with the certificates of the system
+ * or of SSL_CERT_FILE and SSL_CERT_DIR, which OpenSSL and the reference know.
+ */
+CURLcode http_set_trust(CURL *curl, bool insecure);
+
+/*
  * Set *e for a connection that was not made, without naming a request:
  * "dial tcp 127.0.0.1:8317: connect: connection refused".
  */

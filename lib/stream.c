@@ -98,8 +98,8 @@ set_up(struct stream *s, const char *url, const struct stream_options *o)
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
 	SET(CURLOPT_TCP_KEEPIDLE, KEEPALIVE_S);
 	SET(CURLOPT_TCP_KEEPINTVL, KEEPALIVE_S);
-	SET(CURLOPT_SSL_VERIFYPEER, o->insecure_tls ? 0L : 1L);
-	SET(CURLOPT_SSL_VERIFYHOST, o->insecure_tls ? 0L : 2L);
+	if (rc == CURLE_OK)
+		rc = http_set_trust(s->curl, o->insecure_tls);
 	SET(CURLOPT_CONNECTTIMEOUT_MS,
 	    (long)(o->connect_ms < INT_MAX ? o->connect_ms : INT_MAX));
 	SET(CURLOPT_XFERINFOFUNCTION, on_progress);

@@ -100,6 +100,7 @@ class Collectord:
         if cpa_url:
             self.env.update(CPA_UPSTREAM_URL=cpa_url, CPA_MANAGEMENT_KEY=CPA_KEY)
         self.env.setdefault("USAGE_POLL_INTERVAL_MS", "50")
+        self.env.setdefault("USAGE_COLLECTOR_MODE", "http")
         self.log_path = os.path.join(self.data + ".log")
         self.process = None
 
