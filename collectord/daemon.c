@@ -116,6 +116,41 @@ daemon_state(struct daemon *d, struct source_state *out, unsigned *version)
 	pthread_mutex_unlock(&d->lock);
 }
 
+void
+daemon_tell_gap(struct daemon *d, const struct daemon_gap *gap)
+{
+	pthread_mutex_lock(&d->lock);
+	if (d->n_gaps == DAEMON_GAPS)
+		d->gaps[DAEMON_GAPS - 1].to_ms = gap->to_ms;
+	else
+		d->gaps[d->n_gaps++] = *gap;
+	pthread_mutex_unlock(&d->lock);
+	spool_wake(&d->spool);
+}
+
+bool
+daemon_gap(struct daemon *d, struct daemon_gap *out)
+{
+	bool has;
+
+	pthread_mutex_lock(&d->lock);
+	has = d->n_gaps > 0;
+	if (has)
+		*out = d->gaps[0];
+	pthread_mutex_unlock(&d->lock);
+	return has;
+}
+
+void
+daemon_gap_done(struct daemon *d)
+{
+	pthread_mutex_lock(&d->lock);
+	d->n_gaps--;
+	memmove(
+	    &d->gaps[0], &d->gaps[1], (size_t)d->n_gaps * sizeof d->gaps[0]);
+	pthread_mutex_unlock(&d->lock);
+}
+
 bool
 daemon_sleep(struct daemon *d, int64_t ms)
 {

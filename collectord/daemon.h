@@ -38,6 +38,15 @@ struct source_state {
 	bool key_refused; /* just found out; the writer stores it */
 };
 
+/* A stretch of time in which events may be missing, for the ledger. */
+struct daemon_gap {
+	int64_t from_ms, to_ms;
+	char reason[32];
+	char detail[160];
+};
+
+#define DAEMON_GAPS 16 /* not yet in the ledger */
+
 struct daemon {
 	struct cfg cfg;       /* the writer's own once it runs */
 	const char *data_dir; /* --data, NULL: not given */
@@ -56,6 +65,8 @@ struct daemon {
 	unsigned source_version; /* grows with each change */
 	struct source_state state;
 	unsigned state_version;
+	struct daemon_gap gaps[DAEMON_GAPS];
+	int n_gaps;
 };
 
 /* Copy the configuration; *version changes when it did. */
@@ -75,6 +86,16 @@ void daemon_tell_refused(struct daemon *d, unsigned version);
 /* Copy the reader's state; key_refused is taken, not copied. */
 void daemon_state(
     struct daemon *d, struct source_state *out, unsigned *version);
+
+/*
+ * Events may be missing: the writer enters it into the ledger.  When it does
+ * not come to that for long, the last two become one.
+ */
+void daemon_tell_gap(struct daemon *d, const struct daemon_gap *gap);
+/* For the writer: the oldest one not yet entered; false: none. */
+bool daemon_gap(struct daemon *d, struct daemon_gap *out);
+/* It is entered. */
+void daemon_gap_done(struct daemon *d);
 
 /*
  * The reader's wait, of at most ms: ended early by the end or by a change of

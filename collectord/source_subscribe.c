@@ -276,8 +276,13 @@ drain(struct subscription *s)
 	} else if (outcome == GOT_ERROR) {
 		wait_ms = DRAIN_FAILED_MS;
 	}
+	if (outcome == GOT_NOTHING)
+		reader_look_at_config(r);
 	r->draining = false;
 	r->beside = NULL;
+	/* what that has found shows at once */
+	if (outcome == GOT_NOTHING)
+		reader_tell_running(r, "subscribe");
 	s->drain_ms = clock_mono_ms() + wait_ms;
 	spool_nothing(&r->d->spool);
 	return reader_ask(r);
@@ -342,6 +347,7 @@ listen_on(struct subscription *s, struct err *e)
 		reader_alive(r);
 		if (receive(s, e) != 0 || ping(s, e) != 0)
 			return -1;
+		reader_in_touch(r);
 		if (reader_must_leave(r)) {
 			err_clear(e);
 			return -1;

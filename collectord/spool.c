@@ -292,6 +292,7 @@ spool_open(struct spool *s, const char *dir, int64_t limit_bytes, struct err *e)
 {
 	pthread_condattr_t monotonic;
 	int64_t *list = NULL;
+	struct stat st;
 	int n, rc = -1;
 
 	*s = (struct spool){ .limit_bytes = limit_bytes,
@@ -303,6 +304,10 @@ spool_open(struct spool *s, const char *dir, int64_t limit_bytes, struct err *e)
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&s->grown, &monotonic);
 	pthread_condattr_destroy(&monotonic);
+	/* before anything is changed in it */
+	if (stat(dir, &st) == 0)
+		s->alive_ms = (int64_t)st.st_mtim.tv_sec * 1000 +
+			      st.st_mtim.tv_nsec / 1000000;
 	if (open_directory(s, dir, e) != 0 ||
 	    (n = segment_list(s, &list, e)) < 0)
 		goto out;
@@ -472,6 +477,15 @@ void
 spool_nothing(struct spool *s)
 {
 	set_asking(s, 0);
+}
+
+void
+spool_touch(struct spool *s)
+{
+	/* the directory's own time: files come and go with each segment */
+	if (futimens(s->dir_fd, NULL) == -1)
+		log_write(LOG_WARN, "spool: not touched",
+		    LOG_Z("error", strerrordesc_np(errno)));
 }
 
 int

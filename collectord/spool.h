@@ -47,6 +47,8 @@ struct spool_position {
 struct spool {
 	char dir[3072];
 	int64_t limit_bytes;
+	int64_t alive_ms; /* Unix time of the last spool_touch() before this
+			     start; 0: none */
 
 	pthread_mutex_t lock;      /* covers what stands below */
 	pthread_cond_t grown;      /* a batch was completed */
@@ -110,6 +112,9 @@ int spool_done(struct spool *s, enum spool_end how, unsigned next_count,
 
 /* The answer was empty, or the question was never heard: back to sleep. */
 void spool_nothing(struct spool *s);
+
+/* Remember, without a sync, that CPA was in touch just now. */
+void spool_touch(struct spool *s);
 
 /*
  * Begin a new segment once everything was stored and the old one has grown or

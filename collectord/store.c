@@ -3,6 +3,7 @@
  */
 #include "store.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -350,6 +351,29 @@ store_gap(
 	if (in_doubt >= 0)
 		db_bind_i64(st, P_gap_add_in_doubt, in_doubt);
 	db_bind_str(st, P_gap_add_detail, str_of(gap_detail(b)));
+	db_bind_i64(st, P_gap_add_created_ms, clock_now_ms());
+	db_bind_blob(st, P_gap_add_digest, digest, sizeof digest);
+	return db_exec(db, st, e);
+}
+
+int
+store_outage(struct db *db, int64_t from_ms, int64_t to_ms, const char *reason,
+    const char *detail, struct err *e)
+{
+	sqlite3_stmt *st = db_stmt(db, SQL_gap_add, e);
+	unsigned char digest[SHA256_BYTES];
+	char text[128];
+	int n;
+
+	if (st == NULL)
+		return -1;
+	n = snprintf(text, sizeof text, "%lld|%lld|%s", (long long)from_ms,
+	    (long long)to_ms, reason);
+	sha256(text, (size_t)n, digest);
+	db_bind_i64(st, P_gap_add_from_ms, from_ms);
+	db_bind_i64(st, P_gap_add_to_ms, to_ms);
+	db_bind_str(st, P_gap_add_reason, str_of(reason));
+	db_bind_str(st, P_gap_add_detail, str_of(detail));
 	db_bind_i64(st, P_gap_add_created_ms, clock_now_ms());
 	db_bind_blob(st, P_gap_add_digest, digest, sizeof digest);
 	return db_exec(db, st, e);

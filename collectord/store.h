@@ -40,6 +40,10 @@ int store_dead(struct db *db, const struct spool_batch *b, int64_t element,
 int store_gap(struct db *db, const struct spool_batch *b, int64_t in_doubt,
     struct err *e) ATTR_USE_RESULT;
 
+/* A gap that belongs to no batch; entering it again adds nothing. */
+int store_outage(struct db *db, int64_t from_ms, int64_t to_ms,
+    const char *reason, const char *detail, struct err *e) ATTR_USE_RESULT;
+
 /* Add to a row of counters. */
 int store_counter(struct db *db, const char *name, int64_t delta,
     struct err *e) ATTR_USE_RESULT;

@@ -361,6 +361,23 @@ with_batch(struct db *db, void *arg, struct err *e)
 
 /* ---- batches ---- */
 
+/* What the reader has noticed goes into the ledger of gaps. */
+static int
+enter_gaps(struct writer *w, struct err *e)
+{
+	struct daemon_gap gap;
+
+	while (daemon_gap(w->d, &gap)) {
+		if (store_outage(&w->db, gap.from_ms, gap.to_ms, gap.reason,
+			gap.detail, e) != 0)
+			return -1;
+		daemon_gap_done(w->d);
+		log_write(LOG_WARN, "events may be missing, see the gaps",
+		    LOG_Z("reason", gap.reason), LOG_Z("detail", gap.detail));
+	}
+	return 0;
+}
+
 static const struct account_list *
 hold_accounts(void *arg)
 {
@@ -432,7 +449,7 @@ work(struct writer *w, struct err *e)
 	}
 	if ((rc = spool_next(&w->d->spool, &w->position, &b, e)) < 0)
 		return -1;
-	if (rc == 1 && take_batch(w, &b, e) != 0)
+	if ((rc == 1 && take_batch(w, &b, e) != 0) || enter_gaps(w, e) != 0)
 		return -1;
 	/* jobs go on under load as well, a step a batch; not at the end */
 	if (!atomic_load(&w->d->stopping) &&
