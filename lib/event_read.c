@@ -232,8 +232,8 @@ read_texts(struct event_reader *r, sqlite3_stmt *st, struct usage_event *ev,
 	};
 
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-		if (text_of(r, texts[i].kind, db_col_i64(st, (int)texts[i].col),
-			texts[i].to, e) != 0)
+		if (text_of(r, (int32_t)texts[i].kind,
+			db_col_i64(st, (int)texts[i].col), texts[i].to, e) != 0)
 			return -1;
 	ev->has_api_key_hash = key.n == SHA256_BYTES;
 	if (ev->has_api_key_hash)
