@@ -5,9 +5,7 @@
 #include "model/timestamp.h"
 #include "str.h"
 
-#define AGO_MAX                                                      \
-	((int64_t)100 * 366 * 24 * 3600) /* seconds: a hundred years \
-					  */
+#define AGO_MAX_S ((int64_t)100 * 366 * 24 * 3600) /* a hundred years */
 
 /* "24h" as seconds; -1 for anything else. */
 static int64_t
@@ -25,7 +23,7 @@ ago_s(struct str s)
 	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
 		if (s.p[s.n - 1] == units[i].unit &&
 		    str_i64((struct str){ s.p, s.n - 1 }, &n) == 0 && n >= 0 &&
-		    n <= AGO_MAX / units[i].s)
+		    n <= AGO_MAX_S / units[i].s)
 			return n * units[i].s;
 	return -1;
 }

@@ -58,6 +58,24 @@ WHERE e.id > :after_id
 ORDER BY e.id
 LIMIT :limit;
 
+-- The last to arrive first, from before one event on.
+-- name: events_arrived_last
+SELECT e.id, e.ts_ms, e.ts_ns, e.hash16, e.hash_rest, e.ts_text, e.created_ms,
+       e.request_id, e.model_id, e.requested_model_id, e.resolved_model_id,
+       e.provider_id, e.executor_id, e.endpoint_id, e.method_id, e.path_id,
+       e.auth_type_id, e.identity_id, e.api_key_id, e.client_ip_id,
+       e.forwarded_for_id, e.user_agent_id, e.effort_id, e.service_tier_id,
+       e.request_tier_id, e.response_tier_id, e.flags, e.snapshot_ms,
+       e.input_tokens, e.output_tokens, e.reasoning_tokens, e.cached_tokens,
+       e.cache_tokens, e.cache_read_tokens, e.cache_creation_tokens,
+       e.total_tokens, e.latency_ms, e.ttft_ms, e.fail_status,
+       d.dict_id, d.data
+FROM events AS e
+LEFT JOIN event_detail AS d ON d.event_id = e.id
+WHERE e.id < :before_id
+ORDER BY e.id DESC
+LIMIT :limit;
+
 -- These, in the order of the list of their ids.
 -- name: events_listed
 SELECT e.id, e.ts_ms, e.ts_ns, e.hash16, e.hash_rest, e.ts_text, e.created_ms,
