@@ -22,7 +22,7 @@ put_text(const struct event_put *p, struct str s)
 {
 	putchar('"');
 	/* a sheet must not take a text for a formula */
-	if (s.n > 0 && strchr("=+-@\t\r\n", *s.p) != NULL)
+	if (s.n > 1 && strchr("=+-@\t\r\n", *s.p) != NULL)
 		putchar('\'');
 	while (s.n > 0) {
 		const char *quote = memchr(s.p, '"', s.n);
