@@ -110,9 +110,15 @@ def query(*args, data):
     return ids("events", "query", *args, data=data)
 
 
-def start(*args, data, **more):
+def usual_signals():
+    """A shell has what runs in its background ignore some, and us inherit that."""
+    for sig in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(sig, signal.SIG_DFL)
+
+
+def start(*args, data, before=usual_signals):
     return subprocess.Popen([CPACTL, "--data", str(data), *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, env=environment(), **more)
+                            stderr=subprocess.PIPE, env=environment(), preexec_fn=before)
 
 
 def imports(data):
@@ -319,7 +325,7 @@ def small_files():
 def test_export_that_does_not_fit_says_so(ending, data, tmp_path):
     path = tmp_path / ("out" + ending)
     path.write_bytes(b"an older one")
-    process = start("export", "-o", str(path), data=data, preexec_fn=small_files)
+    process = start("export", "-o", str(path), data=data, before=small_files)
     out, err = process.communicate()
     assert process.returncode == 1 and out == b""
     assert err.decode() == f"cpactl export: {path}.part: File too large\n"
@@ -496,7 +502,7 @@ def test_import_of_garbage(garbage, importing):
 
 
 def test_import_that_does_not_fit_says_so(importing):
-    process = start("import", "-", data=importing.data, preexec_fn=small_files)
+    process = start("import", "-", data=importing.data, before=small_files)
     out, err = process.communicate(b"x" * 100000)
     assert process.returncode == 1 and out == b""
     assert err == b"cpactl import: standard input: import file: write: File too large\n"
