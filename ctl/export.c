@@ -87,7 +87,6 @@ open_output(struct export *x)
 {
 	const char *file = x->args->output;
 	struct stat st;
-	char part[PATH_MAX];
 
 	if (file == NULL || strcmp(file, "-") == 0) {
 		x->to = "standard output";
@@ -96,16 +95,18 @@ open_output(struct export *x)
 	}
 	if (lstat(file, &st) == 0 && !S_ISREG(st.st_mode))
 		return open_file(x, file, O_TRUNC);
-	if (snprintf(part, sizeof part, "%s.part", file) >= (int)sizeof part) {
+	if (snprintf(x->part, sizeof x->part, "%s.part", file) >=
+	    (int)sizeof x->part) {
 		ctl_fail(NAME, "%s: the name is too long", file);
+		x->part[0] = '\0';
 		return -1;
 	}
-	if (open_file(x, part, O_CREAT | O_TRUNC) != 0)
-		return -1;
-	memcpy(x->part, part, sizeof part);
-	x->to = x->part;
 	ctl_leftover(x->part);
-	return 0;
+	if (open_file(x, x->part, O_CREAT | O_TRUNC) == 0)
+		return 0;
+	ctl_leftover(NULL);
+	x->part[0] = '\0';
+	return -1;
 }
 
 /* The next lines; *more: they may not be the last. */

@@ -29,6 +29,7 @@ MIXED = 1200  # more than two pages of 512
 KEY = "sk-0123456789abcdef0123456789abcdef"
 DAY_MS = 86400000
 NOW_MS = int(time.time() * 1000)
+MANY_MS = 1500000000000
 NAMED_MS = 1763596800000  # 2025-11-20T00:00:00Z
 COLUMNS = ["timestamp", "request_id", "model", "resolved_model", "provider", "account", "auth_index", "api_key_hash",
            "endpoint", "input_tokens", "output_tokens", "reasoning_tokens", "total_tokens", "cache_read_tokens",
@@ -354,16 +355,23 @@ def test_export_to_where_nothing_can_be_written(data, tmp_path):
 
 @pytest.fixture(scope="module")
 def many(data, tmp_path_factory):
-    """Enough events to last a moment."""
+    """Enough events to last a moment; always a thousand in a millisecond."""
     copy = shutil.copytree(data, tmp_path_factory.mktemp("many") / "data")
     db = sqlite3.connect(copy / "usage.sqlite")
     with db:
         columns = ", ".join(row[1] for row in db.execute("PRAGMA table_info(events)") if row[1] not in ("id", "ts_ms"))
         db.execute("CREATE TEMP TABLE one AS SELECT * FROM events WHERE id = 1")
         db.execute("WITH n (v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n WHERE v < 100000) "
-                   f"INSERT INTO events (ts_ms, {columns}) SELECT n.v, {columns} FROM n, one")
+                   f"INSERT INTO events (ts_ms, {columns}) SELECT {MANY_MS} + (n.v - 1) / 1000, {columns} FROM n, one")
     db.close()
     return copy
+
+
+def test_many_of_the_same_time(many):
+    """Pages begin and end among them."""
+    times = ["--from", str(MANY_MS), "--to", str(MANY_MS + 3)]
+    assert len(lines("export", *times, data=many)) == 3000
+    assert len(query(*times, "--limit", "100000", data=many)) == 3000
 
 
 @pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
@@ -513,7 +521,7 @@ def test_an_interrupted_import_leaves_nothing(importing):
     process = start("import", "-", data=importing.data)
     process.stdin.write(b"x" * 200000)
     process.stdin.flush()
-    wait_for(lambda: imports(importing.data))
+    wait_for(lambda: [n for n in imports(importing.data) if os.path.getsize(os.path.join(importing.data, "imports", n))])
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == -signal.SIGINT
     assert process.communicate() == (b"", b"") and imports(importing.data) == []
