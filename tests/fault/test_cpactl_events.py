@@ -359,10 +359,11 @@ def many(data, tmp_path_factory):
     copy = shutil.copytree(data, tmp_path_factory.mktemp("many") / "data")
     db = sqlite3.connect(copy / "usage.sqlite")
     with db:
-        columns = ", ".join(row[1] for row in db.execute("PRAGMA table_info(events)") if row[1] not in ("id", "ts_ms"))
+        columns = ", ".join(row[1] for row in db.execute("PRAGMA table_info(events)") if row[1] not in ("id", "ts_ms", "hash16"))
         db.execute("CREATE TEMP TABLE one AS SELECT * FROM events WHERE id = 1")
         db.execute("WITH n (v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n WHERE v < 100000) "
-                   f"INSERT INTO events (ts_ms, {columns}) SELECT {MANY_MS} + (n.v - 1) / 1000, {columns} FROM n, one")
+                   f"INSERT INTO events (ts_ms, hash16, {columns}) "
+                   f"SELECT {MANY_MS} + (n.v - 1) / 1000, randomblob(16), {columns} FROM n, one")
     db.close()
     return copy
 
@@ -480,7 +481,8 @@ def test_import_without_collectord(data, tmp_path):
 
 
 def refused(importing, stdin, code=1):
-    answer = subprocess.run([CPACTL, "--data", importing.data, "import", "-"], input=stdin, capture_output=True, timeout=60, env=environment())
+    answer = subprocess.run([CPACTL, "--data", importing.data, "import", "-"], input=stdin, capture_output=True, timeout=60,
+                            env=environment())
     assert answer.returncode == code and answer.stdout == b""
     assert imports(importing.data) == [] and importing.count() == 0
     return answer.stderr.decode()
