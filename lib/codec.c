@@ -295,7 +295,7 @@ zstd_unpack(struct codec_stream *s, const char *p, size_t n, struct err *e)
 		written = out.pos;
 		if (give(s, s->out, written, e) != 0)
 			return -1;
-	} while (in.pos < in.size || written == OUT_BYTES);
+	} while (in.pos < in.size || (written == OUT_BYTES && s->within));
 	return 0;
 }
 
