@@ -19,6 +19,7 @@
 #include "json_tree.h"
 #include "log.h"
 #include "model/import_reader.h"
+#include "model/record.h"
 
 #define BATCH_EVENTS 256 /* the reference's own */
 #define BATCH_ARENA ((size_t)160 * 1024 * 1024)
@@ -52,9 +53,7 @@ struct import_work {
 static int64_t
 number(const struct json_tree *v, const char *key)
 {
-	const struct json_tree *n = json_tree_get(v, str_of(key));
-
-	return n != NULL && n->type == TREE_NUMBER ? (int64_t)n->number : 0;
+	return value_int(json_tree_get(v, str_of(key)));
 }
 
 static void
