@@ -472,23 +472,21 @@ details_beyond_the_limit(void **state)
 
 /* ---- going on ------------------------------------------------------------ */
 
-static const char
-    *const
-	whole[] = {
-		"{\"model\":\"a\"}{\"model\":\"b\"}\nbad\n\n{\"model\":\"c\"}\n"
-		"{\"model\":\"d\"}",
-		"bad\n{\"model\":\"a\"}\n{\"model\":\"b\"}",
-		"[1,{\"model\":\"a\"},{bad},{\"model\":\"b\"},{\"model\":\"c\"}"
-		",2]",
-		"{\"apis\":{\"e\":{\"models\":{\"m\":{\"details\":[" DETAIL(
-		    "1") ",5," DETAIL("2") "]},\"n\":{},\"o\":{\"details\":"
-					   "[" DETAIL("3") "]}}},\"f\":5,\"g\":"
-							   "{\"models\":{\"m\":"
-							   "{\"details\":"
-							   "[" DETAIL("4") "]}}"
-									   "}}"
-									   "}",
-	};
+static const char *const whole[] = {
+	"{\"model\":\"a\"}{\"model\":\"b\"}\nbad\n\n{\"model\":\"c\"}\n"
+	"{\"model\":\"d\"}",
+	"bad\n{\"model\":\"a\"}\n{\"model\":\"b\"}",
+	"[1,{\"model\":\"a\"},{bad},{\"model\":\"b\"},{\"model\":\"c\"}"
+	",2]",
+	"{\"apis\":{\"e\":{\"models\":{\"m\":{\"details\":[" DETAIL(
+	    "1") ",5," DETAIL("2") "]},\"n\":{},\"o\":{\"details\":"
+				   "[" DETAIL("3") "]}}},\"f\":5,\"g\":"
+						   "{\"models\":{\"m\":"
+						   "{\"details\":"
+						   "[" DETAIL("4") "]}}"
+								   "}}"
+								   "}",
+};
 
 /* Behind any event, the others come as they would have come. */
 static void
