@@ -164,12 +164,18 @@ put_result(
 static int
 map_file(struct import_work *w, struct err *e)
 {
-	int fd = open(w->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = open(w->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct stat st;
 
 	if (fd == -1 || fstat(fd, &st) == -1) {
-		fail(e, errno == ENOENT ? ERR_INPUT : ERR_UNAVAILABLE,
-		    "import file: %s", strerrordesc_np(errno));
+		bool never = errno == ENOENT || errno == ELOOP;
+
+		fail(e, never ? ERR_INPUT : ERR_UNAVAILABLE, "import file: %s",
+		    strerrordesc_np(errno));
+		goto out;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		fail(e, ERR_INPUT, "import file: not a regular file");
 		goto out;
 	}
 	w->bytes = (size_t)st.st_size;

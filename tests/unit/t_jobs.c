@@ -409,7 +409,7 @@ jobs_that_cannot_be_done(void **state)
 	expect_result(r, good, ONE);
 }
 
-/* Neither a link nor a directory is read in place of a file. */
+/* Nothing else is read in place of a file, and none of it is tried again. */
 static void
 files_that_are_none(void **state)
 {
@@ -421,6 +421,22 @@ files_that_are_none(void **state)
 	assert_int_equal(remove(path), 0);
 	run(r);
 	expect_failed(r, id, "No such file");
+	id = hand_over(r, STR("{\"event_hash\":\"h\"}"), path);
+	assert_int_equal(remove(path), 0);
+	assert_int_equal(symlink("/etc/passwd", path), 0);
+	run(r);
+	expect_failed(r, id, "import file");
+	id = hand_over(r, STR("{\"event_hash\":\"h\"}"), path);
+	assert_int_equal(remove(path), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	run(r);
+	expect_failed(r, id, "not a regular file");
+	id = hand_over(r, STR("{\"event_hash\":\"h\"}"), path);
+	assert_int_equal(remove(path), 0);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	run(r);
+	expect_failed(r, id, "not a regular file");
+	/* an empty one is one */
 	id = hand_over(r, STR(""), path);
 	run(r);
 	expect_result(r, id,
