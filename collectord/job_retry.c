@@ -3,6 +3,9 @@
  * were no events are read once more, by a newer program or with more memory.
  * Args: {"ids":[...]}, or {} for all.
  *
+ * Progress stands in the job's row and moves with the letters: one that stays
+ * dead is there after a crash as well, and must not be counted twice.
+ *
  * A dead letter is kept redacted, so an event made of one has no hash of the
  * client's key, and that of its account's label is the masked label's.
  */
@@ -24,15 +27,79 @@ struct retry_counts {
 	int64_t retried, added, skipped, failed;
 };
 
+/* How far it is; JSON in the row. */
+struct retry_progress {
+	struct retry_counts counts;
+	int64_t done;    /* of the ids that were named */
+	int64_t last_id; /* the last one looked at */
+};
+
 struct retry_work {
 	struct arena arena; /* of one letter */
 	int64_t *ids;
-	size_t n, done;
-	struct retry_counts at;
+	size_t n, i;
+	struct retry_progress at;
 };
+
+/* ---- progress and result ------------------------------------------------- */
+
+static int64_t
+number(const struct json_tree *v, const char *key)
+{
+	const struct json_tree *n = json_tree_get(v, str_of(key));
+
+	return n != NULL && n->type == TREE_NUMBER ? (int64_t)n->number : 0;
+}
+
+static void
+read_progress(struct str json, struct retry_progress *p)
+{
+	const struct json_tree *v;
+	struct arena a;
+
+	*p = (struct retry_progress){ .done = 0 };
+	if (json.n == 0)
+		return;
+	arena_init(&a, (size_t)64 * 1024);
+	v = json_tree_parse(json, &a, NULL);
+	p->counts.retried = number(v, "retried");
+	p->counts.added = number(v, "added");
+	p->counts.skipped = number(v, "skipped");
+	p->counts.failed = number(v, "failed");
+	p->done = number(v, "done");
+	p->last_id = number(v, "last_id");
+	arena_free(&a);
+}
+
+static int
+put_progress(const struct job_run *run, const struct retry_progress *p,
+    bool last, struct err *e)
+{
+	struct json_out o;
+	struct buf b;
+	int rc;
+
+	buf_init(&b, 1024);
+	json_out_init(&o, &b, NULL, NULL);
+	json_out_object(&o);
+	json_out_kint(&o, "retried", p->counts.retried);
+	json_out_kint(&o, "added", p->counts.added);
+	json_out_kint(&o, "skipped", p->counts.skipped);
+	json_out_kint(&o, "failed", p->counts.failed);
+	if (!last) {
+		json_out_kint(&o, "done", p->done);
+		json_out_kint(&o, "last_id", p->last_id);
+	}
+	json_out_object_end(&o);
+	rc = last ? job_put_done(run, buf_view(&b), e) :
+		    job_put_progress(run, buf_view(&b), e);
+	buf_free(&b);
+	return rc;
+}
 
 /* ---- which --------------------------------------------------------------- */
 
+/* All that have not been looked at. */
 static int
 all_ids(struct db *db, struct retry_work *w, struct err *e)
 {
@@ -41,12 +108,23 @@ all_ids(struct db *db, struct retry_work *w, struct err *e)
 
 	if (st == NULL)
 		return -1;
-	db_bind_i64(st, P_dead_letter_ids_after_id, 0);
+	db_bind_i64(st, P_dead_letter_ids_after_id, w->at.last_id);
 	db_bind_i64(st, P_dead_letter_ids_limit, IDS_MAX);
 	while ((rc = db_step(db, st, e)) == 1 && w->n < IDS_MAX)
 		w->ids[w->n++] = db_col_i64(st, 0);
 	db_reset(st);
 	return rc < 0 ? -1 : 0;
+}
+
+/* Those that are named, from where it was. */
+static void
+named_ids(const struct json_tree *ids, struct retry_work *w)
+{
+	int64_t skip = w->at.done;
+
+	for (ids = ids->first; ids != NULL && w->n < IDS_MAX; ids = ids->next)
+		if (ids->type == TREE_NUMBER && skip-- <= 0)
+			w->ids[w->n++] = (int64_t)ids->number;
 }
 
 static void
@@ -77,6 +155,7 @@ start(const struct job_run *run, void **work, struct err *e)
 		rc = fail(e, ERR_UNAVAILABLE, "out of memory");
 		goto out;
 	}
+	read_progress(run->job->progress, &w->at);
 	ids = json_tree_get(
 	    json_tree_parse(run->job->args, &a, NULL), STR("ids"));
 	if (ids == NULL)
@@ -84,10 +163,7 @@ start(const struct job_run *run, void **work, struct err *e)
 	else if (ids->type != TREE_LIST)
 		rc = fail(e, ERR_INPUT, "args: ids is not a list");
 	else
-		for (ids = ids->first; ids != NULL && w->n < IDS_MAX;
-		     ids = ids->next)
-			if (ids->type == TREE_NUMBER)
-				w->ids[w->n++] = (int64_t)ids->number;
+		named_ids(ids, w);
 out:
 	arena_free(&a);
 	if (rc != 0)
@@ -214,42 +290,23 @@ try_again(const struct job_run *run, struct retry_work *w, int64_t id,
 }
 
 static int
-put_counts(const struct job_run *run, const struct retry_counts *at, bool last,
-    struct err *e)
-{
-	struct json_out o;
-	struct buf b;
-	int rc;
-
-	buf_init(&b, 1024);
-	json_out_init(&o, &b, NULL, NULL);
-	json_out_object(&o);
-	json_out_kint(&o, "retried", at->retried);
-	json_out_kint(&o, "added", at->added);
-	json_out_kint(&o, "skipped", at->skipped);
-	json_out_kint(&o, "failed", at->failed);
-	json_out_object_end(&o);
-	rc = last ? job_put_done(run, buf_view(&b), e) :
-		    job_put_progress(run, buf_view(&b), e);
-	buf_free(&b);
-	return rc;
-}
-
-static int
 step(void *work, const struct job_run *run, struct err *e)
 {
 	struct retry_work *w = work;
-	struct retry_counts at = w->at;
+	struct retry_progress at = w->at;
 	int64_t begun_ms = clock_mono_ms();
-	size_t done = w->done;
+	size_t i = w->i;
 	int rc;
 
 	if (db_begin(run->db, e) != 0)
 		return -1;
-	while (done < w->n && clock_mono_ms() - begun_ms <= JOB_TRANSACTION_MS)
-		if (try_again(run, w, w->ids[done++], &at, e) != 0)
+	while (i < w->n && clock_mono_ms() - begun_ms <= JOB_TRANSACTION_MS) {
+		at.last_id = w->ids[i++];
+		at.done++;
+		if (try_again(run, w, at.last_id, &at.counts, e) != 0)
 			goto fail;
-	if ((rc = put_counts(run, &at, done == w->n, e)) < 0)
+	}
+	if ((rc = put_progress(run, &at, i == w->n, e)) < 0)
 		goto fail;
 	if (rc == 0) { /* nobody wants it any more */
 		db_rollback(run->db);
@@ -258,13 +315,14 @@ step(void *work, const struct job_run *run, struct err *e)
 	}
 	if (db_commit(run->db, e) != 0)
 		goto fail;
-	w->done = done;
+	w->i = i;
 	w->at = at;
-	if (done < w->n)
+	if (i < w->n)
 		return 1;
 	log_write(LOG_INFO, "dead letters tried again",
-	    LOG_INT("job", run->job->id), LOG_INT("retried", at.retried),
-	    LOG_INT("added", at.added), LOG_INT("failed", at.failed));
+	    LOG_INT("job", run->job->id), LOG_INT("retried", at.counts.retried),
+	    LOG_INT("added", at.counts.added),
+	    LOG_INT("failed", at.counts.failed));
 	return 0;
 fail:
 	db_rollback(run->db);
