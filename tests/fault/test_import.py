@@ -35,12 +35,12 @@ def lines(count, start=0, **more):
     return "".join(event(i, **more) + "\n" for i in range(start, start + count)).encode()
 
 
-class Import(threading.Thread):
+class Request(threading.Thread):
     """One on its way; `answer` when it has come."""
 
-    def __init__(self, app, body):
+    def __init__(self, app, path, body):
         super().__init__(daemon=True)
-        self.connection, self.whole, self.answer = app.connect(120), message("POST", IMPORT, ADMIN_KEY, body), None
+        self.connection, self.whole, self.answer = app.connect(120), message("POST", path, ADMIN_KEY, body), None
         self.start()
 
     def run(self):
@@ -52,16 +52,16 @@ class Import(threading.Thread):
         return self.answer
 
 
-def progress(daemon):
+def progress(daemon, what="records"):
     """(state, records done) of the newest job."""
     rows = daemon.sql("SELECT state, progress FROM jobs ORDER BY id DESC LIMIT 1")
-    return (rows[0][0], json.loads(rows[0][1] or "{}").get("records", 0)) if rows else ("", 0)
+    return (rows[0][0], json.loads(rows[0][1] or "{}").get(what, 0)) if rows else ("", 0)
 
 
-def wait_until(daemon, records):
-    """The import is that far, and not at its end."""
-    wait_for(lambda: progress(daemon)[1] >= records or progress(daemon)[0] == "done", 60, "progress", 0.002)
-    assert progress(daemon)[0] == "running", "the import was over too soon to prove anything"
+def wait_until(daemon, records, what="records"):
+    """The work is that far, and not at its end."""
+    wait_for(lambda: progress(daemon, what)[1] >= records or progress(daemon)[0] == "done", 60, "progress", 0.002)
+    assert progress(daemon)[0] == "running", "the work was over too soon to prove anything"
 
 
 def assert_stored(daemon, count):
@@ -127,7 +127,7 @@ def test_kill_9_in_the_middle(daemon, app, make, count):
     """The request that waits is told exact counts, though three daemons worked on it."""
     body, want = make(count)
     daemon.start()
-    running = Import(app, body)
+    running = Request(app, IMPORT, body)
     for part in (1, 4, 9):
         wait_until(daemon, count * part // 12)
         daemon.kill()
@@ -147,7 +147,7 @@ def test_kill_9_in_the_middle(daemon, app, make, count):
 def test_sigterm_in_the_middle(daemon, app):
     body, want = as_lines(20_000)
     daemon.start()
-    running = Import(app, body)
+    running = Request(app, IMPORT, body)
     wait_until(daemon, 4000)
     begun = time.monotonic()
     assert daemon.stop() == 0
@@ -162,9 +162,9 @@ def test_sigterm_in_the_middle(daemon, app):
 def test_killed_before_it_was_begun(daemon, app):
     """A second import waits behind the first; both are done by the next daemon."""
     daemon.start()
-    first = Import(app, lines(20_000))
+    first = Request(app, IMPORT, lines(20_000))
     wait_until(daemon, 2000)
-    second = Import(app, lines(300, 20_000))
+    second = Request(app, IMPORT, lines(300, 20_000))
     wait_for(lambda: daemon.count("jobs") == 2)
     daemon.kill()
     assert daemon.sql("SELECT state FROM jobs ORDER BY id") == [("running",), ("queued",)]
@@ -233,7 +233,7 @@ def test_a_database_that_is_locked_meanwhile(daemon, app, long):
     """Also for longer than SQLite waits by itself: the import goes on behind it, and so does the one who waits for it."""
     body, want = as_lines(20_000)
     daemon.start()
-    running = Import(app, body)
+    running = Request(app, IMPORT, body)
     wait_until(daemon, 3000)
     with contextlib.closing(sqlite3.connect(daemon.db, isolation_level=None, timeout=10)) as lock:
         lock.execute("BEGIN IMMEDIATE")
@@ -253,7 +253,7 @@ def test_a_database_that_is_locked_meanwhile(daemon, app, long):
 
 def test_live_events_do_not_wait_for_an_import(cpa, daemon, app):
     daemon.start()
-    running = Import(app, lines(100_000))
+    running = Request(app, IMPORT, lines(100_000))
     wait_until(daemon, 1000)
     delays = []
     for payload in generated(8):
@@ -270,7 +270,7 @@ def test_live_events_do_not_wait_for_an_import(cpa, daemon, app):
 
 def test_short_writes_do_not_wait_for_an_import(daemon, app):
     daemon.start()
-    running = Import(app, lines(60_000))
+    running = Request(app, IMPORT, lines(60_000))
     wait_until(daemon, 1000)
     took = []
     for i in range(6):
@@ -335,7 +335,7 @@ def test_a_client_that_does_not_wait_for_the_outcome(daemon, app):
 
 def test_the_application_is_killed_meanwhile(daemon, app):
     daemon.start()
-    Import(app, lines(20_000))
+    Request(app, IMPORT, lines(20_000))
     wait_until(daemon, 1000)
     app.process.kill()
     app.process.wait()
@@ -381,7 +381,7 @@ def test_a_disk_that_is_full_while_events_are_stored(daemon, app, full_disk_shim
     daemon.env.update(LD_PRELOAD=full_disk_shim, FULL_DISK_FLAG=str(flag))
     body, want = as_lines(20_000)
     daemon.start()
-    running = Import(app, body)
+    running = Request(app, IMPORT, body)
     wait_until(daemon, 3000)
     for _ in range(3):
         flag.touch()
@@ -393,6 +393,33 @@ def test_a_disk_that_is_full_while_events_are_stored(daemon, app, full_disk_shim
     assert running.wait().json == want
     assert_stored(daemon, 20_000)
     assert_all_done(daemon)
+
+
+# ---- dead letters, read once more
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["all", "named"])
+def test_kill_9_while_dead_letters_are_read_again(daemon, app, named):
+    """Those that stay dead are there for the next daemon as well, and are counted once."""
+    daemon.start()
+    wait_for(lambda: daemon.state().get("collector") == "running")
+    good, bad = generated(7500), 2000
+    payloads = [*(f'{{"broken {i}' for i in range(bad)), *good, "{more", good[0]]
+    with contextlib.closing(sqlite3.connect(daemon.db, timeout=10)) as db, db:
+        db.executemany("INSERT INTO dead_letters (created_ms, reason, payload, digest) VALUES (1, 'old', ?, ?)",
+                       [(p.encode(), f"{i:032d}".encode()) for i, p in enumerate(payloads)])
+        db.execute("UPDATE counters SET value = ? WHERE name = 'dead_letters'", (len(payloads),))
+        ids = [r[0] for r in db.execute("SELECT id FROM dead_letters ORDER BY id")]
+    running = Request(app, "/v0/management/collector/dead-letters/retry", json.dumps({"ids": ids} if named else {}).encode())
+    for part in (1, bad + 1500):
+        wait_until(daemon, part, "retried")
+        daemon.kill()
+        daemon.start(wait=False)
+    answer = running.wait()
+    assert answer.status == 200, answer.raw
+    assert answer.json == {"retried": len(payloads), "added": len(good), "skipped": 1, "failed": bad + 1}
+    assert daemon.count() == len(good) and daemon.count("dead_letters") == bad + 1
+    assert daemon.sql("SELECT name, value FROM counters ORDER BY name")[:2] == [("dead_letters", bad + 1), ("events", len(good))]
 
 
 # ---- export
