@@ -1,18 +1,23 @@
 """Export and import: contract/database.md sections 11 and 12, on both web servers."""
+import contextlib
 import gzip
 import http.client
 import json
 import os
+import signal
 import socket
+import sqlite3
+import time
 
 import pytest
 import zstd
-from harness import ROOT
+from harness import ROOT, wait_for
 
 EXPORT, IMPORT, USAGE = (f"/v0/management/usage{rest}" for rest in ("/export", "/import", ""))
 WARNINGS = ["legacy_usage_metadata_is_partial", "legacy_usage_source_matching_may_be_approximate"]
 NO_DETAILS = "legacy usage export does not contain request details"
 MIB = 1024 * 1024
+LARGE = 12_000
 
 with open(os.path.join(ROOT, "tests/data/reference-export.jsonl"), "rb") as f:
     REFERENCE = f.read()
@@ -338,6 +343,86 @@ def test_a_body_of_exactly_the_limit_and_one_in_chunks(target):
         c.sendall(b"0\r\n\r\n")
         status, body = answer_of(c)
     assert (status, body) == (200, counts(added=3))
+
+
+@pytest.mark.parametrize("coding", ["length", "chunked"])
+def test_an_upload_that_breaks_off(target, coding):
+    """Whether the web server waits for the whole body or hands on what it has."""
+    before, body = target.get("/status").json["events"], record("broken-off", 4000)
+    with socket.create_connection(("127.0.0.1", target.port), 30) as c:
+        if coding == "length":
+            c.sendall(head(target, f"Content-Length: {len(body)}") + body[:150_000])
+        else:
+            c.sendall(head(target, "Transfer-Encoding: chunked") + b"%x\r\n%s\r\n" % (150_000, body[:150_000]))
+        time.sleep(0.2)  # what is handed on has arrived
+    wait_for(lambda: left_behind(target) == [], 10, "the file to be gone")
+    time.sleep(0.3)  # an import would have been done
+    assert target.get("/status").json["events"] == before
+
+
+# ---- an export that does not come to its end
+
+
+@pytest.fixture(scope="module")
+def large(make_stack, web):
+    """More than the buffers between the application and a client hold."""
+    s = make_stack(web=web)
+    summary = "x" * 1500
+    text = "".join(json.dumps({"event_hash": f"l{i}", "timestamp_ms": 1600000000000 + i, "failed": True, "fail_summary": f"{i} {summary}"}) + "\n"
+                   for i in range(LARGE))
+    assert bring_in(s, text).json == counts(added=LARGE)
+    return s
+
+
+def begin_export(s, coding="identity"):
+    """A client that has taken little of it."""
+    c = socket.socket()
+    c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    c.settimeout(30)
+    c.connect(("127.0.0.1", s.port))
+    c.sendall("\r\n".join([f"GET {EXPORT} HTTP/1.1", f"Host: 127.0.0.1:{s.port}", f"Authorization: Bearer {s.key}",
+                           f"Accept-Encoding: {coding}", "Connection: close", "", ""]).encode())
+    answer = http.client.HTTPResponse(c)
+    answer.begin()
+    assert answer.status == 200 and answer.read(1000)
+    return answer
+
+
+def test_a_slow_client_gets_it_whole_and_holds_up_nobody(large):
+    slow = [begin_export(large) for _ in range(3)]
+    begun = time.monotonic()
+    assert large.get("/status").status == 200
+    assert bring_in(large, b'{"event_hash":"l0","timestamp_ms":1600000000000}').json == counts(skipped=1)
+    assert time.monotonic() - begun < 3
+    for answer in slow:
+        assert answer.read().count(b"\n") == LARGE
+
+
+def break_table(s):
+    with contextlib.closing(sqlite3.connect(os.path.join(s.data, "usage.sqlite"), timeout=10)) as db:
+        db.execute("ALTER TABLE events RENAME TO events_away")
+
+
+def mend_table(s):
+    with contextlib.closing(sqlite3.connect(os.path.join(s.data, "usage.sqlite"), timeout=10)) as db:
+        db.execute("ALTER TABLE events_away RENAME TO events")
+
+
+def kill(s):
+    os.kill(s.pids()["application"], signal.SIGKILL)
+
+
+@pytest.mark.parametrize("how, mend", [(break_table, mend_table), (kill, lambda s: None)], ids=["an error", "kill -9"])
+def test_an_export_that_breaks_off_does_not_pass_for_a_whole_one(large, how, mend):
+    """Whoever restores from it would miss the rest."""
+    answer = begin_export(large)
+    how(large)
+    try:
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            answer.read()
+    finally:
+        mend(large)
+    wait_for(lambda: large.get(EXPORT).body.count(b"\n") == LARGE, 20, "whole exports again")
 
 
 # ---- there and back
