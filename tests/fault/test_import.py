@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import signal
 import sqlite3
 import threading
 import time
@@ -191,6 +192,57 @@ def test_a_file_that_ends_the_daemon_is_given_up(daemon, app):
     assert "never came to its end" in daemon.sql("SELECT error FROM jobs")[0][0]
     assert left_behind(daemon) == [] and daemon.count() == 0
     assert app.ask("POST", IMPORT, ADMIN_KEY, lines(10)).json["added"] == 10
+
+
+# ---- a daemon that takes its time
+
+
+@pytest.fixture
+def impatient(daemon, late_clock_shim, tmp_path):
+    """An application for which a minute passes once `flag` is there."""
+    flag = tmp_path / "late"
+    app = Application(tmp_path, LD_PRELOAD=late_clock_shim, LATE_CLOCK_FLAG=str(flag)).start()
+    app.flag = flag
+    yield app
+    daemon.process.send_signal(signal.SIGCONT)
+    assert app.stop() == 0
+
+
+def test_an_import_that_is_not_begun_is_taken_back(daemon, impatient):
+    """The answer says that nothing was done: so nothing may be done later, and no file lies about."""
+    daemon.start()
+    wait_for(lambda: daemon.state().get("collector") == "running")
+    daemon.process.send_signal(signal.SIGSTOP)
+    running = Request(impatient, IMPORT, lines(100))
+    wait_for(lambda: daemon.count("jobs") == 1)
+    impatient.flag.touch()
+    answer = running.wait()
+    assert answer.status == 503 and answer.json["code"] == "collector_busy", answer.raw
+    assert left_behind(daemon) == []
+    daemon.process.send_signal(signal.SIGCONT)
+    impatient.flag.unlink()
+    assert impatient.ask("POST", IMPORT, ADMIN_KEY, lines(7)).json["added"] == 7
+    assert daemon.sql("SELECT state FROM jobs ORDER BY id") == [("cancelled",), ("done",)]
+    assert_stored(daemon, 7)
+
+
+def test_an_import_that_takes_longer_goes_on(daemon, impatient):
+    body, want = as_lines(20_000)
+    daemon.start()
+    running = Request(impatient, IMPORT, body)
+    wait_until(daemon, 1000)
+    daemon.process.send_signal(signal.SIGSTOP)
+    impatient.flag.touch()
+    answer = running.wait()
+    assert answer.status == 202 and answer.json["state"] == "running" and answer.json["progress"]["added"] > 0, answer.raw
+    job = answer.headers["location"]
+    assert job == f"/v0/management/jobs/{answer.json['id']}"
+    assert len(left_behind(daemon)) == 1
+    daemon.process.send_signal(signal.SIGCONT)
+    done = wait_for(lambda: (j := impatient.ask("GET", job, ADMIN_KEY).json)["state"] == "done" and j, 30)
+    assert done["result"] == {"status": 200, "body": want}
+    assert_stored(daemon, 20_000)
+    assert_all_done(daemon)
 
 
 # ---- no daemon
