@@ -251,9 +251,11 @@ query_page(struct events *v, int64_t *before_ms, int64_t *before_id,
 	db_bind_i64(st, P_events_descending_before_id, *before_id);
 	db_bind_i64(st, P_events_descending_limit, PAGE_EVENTS);
 	while (*left > 0 && (rc = db_step(&v->db, st, e)) == 1) {
-		if ((rc = event_reader_row(
-			 v->reader, st, &v->arena, &row, e)) != 0)
+		if (event_reader_get(
+			v->reader, db_col_i64(st, 0), &v->arena, &row, e) < 0) {
+			rc = -1;
 			break;
+		}
 		*before_ms = row.ev.ts_ms;
 		*before_id = row.id;
 		++*n;
@@ -302,9 +304,11 @@ show_after(struct events *v, int64_t *after_id, struct err *e)
 		db_bind_i64(st, P_events_arrived_limit, PAGE_EVENTS);
 		n = 0;
 		while ((rc = db_step(&v->db, st, e)) == 1) {
-			if ((rc = event_reader_row(
-				 v->reader, st, &v->arena, &row, e)) != 0)
+			if (event_reader_get(v->reader, db_col_i64(st, 0),
+				&v->arena, &row, e) < 0) {
+				rc = -1;
 				break;
+			}
 			if (is_wanted(v->args, &row.ev))
 				put_event(v, &row);
 			*after_id = row.id;

@@ -108,9 +108,11 @@ read_page(struct export *x, int *n, struct err *e)
 	db_bind_i64(st, P_events_ascending_limit, PAGE_EVENTS);
 	json_out_init(&o, &x->lines, NULL, NULL);
 	while ((rc = db_step(&x->db, st, e)) == 1) {
-		if ((rc = event_reader_row(
-			 x->reader, st, &x->arena, &row, e)) != 0)
+		if (event_reader_get(
+			x->reader, db_col_i64(st, 0), &x->arena, &row, e) < 0) {
+			rc = -1;
 			break;
+		}
 		event_json(&o, &row, x->args->full);
 		if (json_out_done(&o) != 0) {
 			rc = fail(e, ERR_UNAVAILABLE, "out of memory");
