@@ -82,7 +82,7 @@ next_row(sqlite3_stmt **st, struct event_row *row)
 	if ((rc = db_step(&db, *st, &e)) == 0)
 		return false;
 	assert_int_equal(rc, 1);
-	if (event_reader_row(reader, *st, &arena, row, &e) != 0)
+	if (event_reader_get(reader, db_col_i64(*st, 0), &arena, row, &e) != 1)
 		FAIL("%s\n", e.text);
 	return true;
 }
@@ -448,8 +448,9 @@ more_texts_than_are_kept(void **state)
 	db_bind_i64(st, P_events_descending_limit, INT64_MAX);
 	for (int i = MANY - 1; i >= 0; i--) {
 		assert_int_equal(db_step(&db, st, &e), 1);
-		assert_int_equal(
-		    event_reader_row(reader, st, &arena, &row, &e), 0);
+		assert_int_equal(event_reader_get(reader, db_col_i64(st, 0),
+				     &arena, &row, &e),
+		    1);
 		assert_many(&row.ev, i);
 	}
 	assert_int_equal(db_step(&db, st, &e), 0);
@@ -563,10 +564,12 @@ a_broken_detail_is_told(void **state)
 	db_bind_i64(st, P_events_arrived_limit, 1);
 	assert_int_equal(db_step(&db, st, &e), 1);
 	arena_init(&small, 16);
-	assert_int_equal(event_reader_row(reader, st, &small, &row, &e), -1);
+	assert_int_equal(
+	    event_reader_get(reader, db_col_i64(st, 0), &small, &row, &e), -1);
 	assert_int_equal(e.kind, ERR_TOO_LARGE);
 	/* with room it is read all the same */
-	assert_int_equal(event_reader_row(reader, st, &arena, &row, &e), 0);
+	assert_int_equal(
+	    event_reader_get(reader, db_col_i64(st, 0), &arena, &row, &e), 1);
 	assert_same(&ev, &row.ev);
 	db_reset(st);
 	arena_free(&small);
@@ -574,7 +577,8 @@ a_broken_detail_is_told(void **state)
 	db_bind_i64(st, P_events_arrived_after_id, 0);
 	db_bind_i64(st, P_events_arrived_limit, 1);
 	assert_int_equal(db_step(&db, st, &e), 1);
-	assert_int_equal(event_reader_row(reader, st, &arena, &row, &e), -1);
+	assert_int_equal(
+	    event_reader_get(reader, db_col_i64(st, 0), &arena, &row, &e), -1);
 	assert_int_equal(e.kind, ERR_INTERNAL);
 	db_reset(st);
 	event_reader_free(NULL);
