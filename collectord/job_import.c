@@ -19,6 +19,7 @@
 #include "json_tree.h"
 #include "log.h"
 #include "model/import_reader.h"
+#include "model/record.h"
 
 #define BATCH_EVENTS 256 /* the reference's own */
 #define BATCH_ARENA ((size_t)160 * 1024 * 1024)
@@ -52,9 +53,7 @@ struct import_work {
 static int64_t
 number(const struct json_tree *v, const char *key)
 {
-	const struct json_tree *n = json_tree_get(v, str_of(key));
-
-	return n != NULL && n->type == TREE_NUMBER ? (int64_t)n->number : 0;
+	return value_int(json_tree_get(v, str_of(key)));
 }
 
 static void
@@ -165,12 +164,18 @@ put_result(
 static int
 map_file(struct import_work *w, struct err *e)
 {
-	int fd = open(w->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = open(w->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct stat st;
 
 	if (fd == -1 || fstat(fd, &st) == -1) {
-		fail(e, errno == ENOENT ? ERR_INPUT : ERR_UNAVAILABLE,
-		    "import file: %s", strerrordesc_np(errno));
+		bool never = errno == ENOENT || errno == ELOOP;
+
+		fail(e, never ? ERR_INPUT : ERR_UNAVAILABLE, "import file: %s",
+		    strerrordesc_np(errno));
+		goto out;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		fail(e, ERR_INPUT, "import file: not a regular file");
 		goto out;
 	}
 	w->bytes = (size_t)st.st_size;

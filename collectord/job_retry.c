@@ -14,14 +14,18 @@
 #include "json_tree.h"
 #include "log.h"
 #include "model/normalise.h"
+#include "model/record.h"
 
 #define IDS_MAX 100000
 #define ARGS_ARENA ((size_t)8 * 1024 * 1024)
 #define LETTER_ARENA ((size_t)16 * 1024 * 1024)
 #define REDACTED "[redacted]"
 
+/* How far it is; JSON in the row. */
 struct retry_counts {
 	int64_t retried, added, skipped, failed;
+	int64_t done; /* of the ids that the args name */
+	int64_t last; /* id of the last one */
 };
 
 struct retry_work {
@@ -30,6 +34,27 @@ struct retry_work {
 	size_t n, done;
 	struct retry_counts at;
 };
+
+/* ---- progress ------------------------------------------------------------ */
+
+static void
+read_progress(struct str json, struct retry_counts *at)
+{
+	const struct json_tree *v;
+	struct arena a;
+
+	if (json.n == 0)
+		return;
+	arena_init(&a, (size_t)64 * 1024);
+	v = json_tree_parse(json, &a, NULL);
+	at->retried = value_int(json_tree_get(v, STR("retried")));
+	at->added = value_int(json_tree_get(v, STR("added")));
+	at->skipped = value_int(json_tree_get(v, STR("skipped")));
+	at->failed = value_int(json_tree_get(v, STR("failed")));
+	at->done = value_int(json_tree_get(v, STR("done")));
+	at->last = value_int(json_tree_get(v, STR("last")));
+	arena_free(&a);
+}
 
 /* ---- which --------------------------------------------------------------- */
 
@@ -41,12 +66,24 @@ all_ids(struct db *db, struct retry_work *w, struct err *e)
 
 	if (st == NULL)
 		return -1;
-	db_bind_i64(st, P_dead_letter_ids_after_id, 0);
+	db_bind_i64(st, P_dead_letter_ids_after_id, w->at.last);
 	db_bind_i64(st, P_dead_letter_ids_limit, IDS_MAX);
 	while ((rc = db_step(db, st, e)) == 1 && w->n < IDS_MAX)
 		w->ids[w->n++] = db_col_i64(st, 0);
 	db_reset(st);
 	return rc < 0 ? -1 : 0;
+}
+
+/* Those of the list that were not read before a restart. */
+static void
+named_ids(const struct json_tree *list, struct retry_work *w)
+{
+	int64_t passed = 0;
+
+	for (list = list->first; list != NULL && w->n < IDS_MAX;
+	     list = list->next)
+		if (list->type == TREE_NUMBER && passed++ >= w->at.done)
+			w->ids[w->n++] = value_int(list);
 }
 
 static void
@@ -64,7 +101,7 @@ static int
 start(const struct job_run *run, void **work, struct err *e)
 {
 	struct retry_work *w = calloc(1, sizeof *w);
-	const struct json_tree *ids;
+	const struct json_tree *args, *ids;
 	struct arena a;
 	int rc = 0;
 
@@ -77,17 +114,17 @@ start(const struct job_run *run, void **work, struct err *e)
 		rc = fail(e, ERR_UNAVAILABLE, "out of memory");
 		goto out;
 	}
-	ids = json_tree_get(
-	    json_tree_parse(run->job->args, &a, NULL), STR("ids"));
-	if (ids == NULL)
+	read_progress(run->job->progress, &w->at);
+	args = json_tree_parse(run->job->args, &a, NULL);
+	ids = json_tree_get(args, STR("ids"));
+	if (args == NULL || args->type != TREE_OBJECT)
+		rc = fail(e, ERR_INPUT, "args: not a JSON object");
+	else if (ids == NULL)
 		rc = all_ids(run->db, w, e);
 	else if (ids->type != TREE_LIST)
 		rc = fail(e, ERR_INPUT, "args: ids is not a list");
 	else
-		for (ids = ids->first; ids != NULL && w->n < IDS_MAX;
-		     ids = ids->next)
-			if (ids->type == TREE_NUMBER)
-				w->ids[w->n++] = (int64_t)ids->number;
+		named_ids(ids, w);
 out:
 	arena_free(&a);
 	if (rc != 0)
@@ -228,6 +265,10 @@ put_counts(const struct job_run *run, const struct retry_counts *at, bool last,
 	json_out_kint(&o, "added", at->added);
 	json_out_kint(&o, "skipped", at->skipped);
 	json_out_kint(&o, "failed", at->failed);
+	if (!last) {
+		json_out_kint(&o, "done", at->done);
+		json_out_kint(&o, "last", at->last);
+	}
 	json_out_object_end(&o);
 	rc = last ? job_put_done(run, buf_view(&b), e) :
 		    job_put_progress(run, buf_view(&b), e);
@@ -249,6 +290,9 @@ step(void *work, const struct job_run *run, struct err *e)
 	while (done < w->n && clock_mono_ms() - begun_ms <= JOB_TRANSACTION_MS)
 		if (try_again(run, w, w->ids[done++], &at, e) != 0)
 			goto fail;
+	at.done += (int64_t)(done - w->done);
+	if (done > 0)
+		at.last = w->ids[done - 1];
 	if ((rc = put_counts(run, &at, done == w->n, e)) < 0)
 		goto fail;
 	if (rc == 0) { /* nobody wants it any more */

@@ -60,16 +60,17 @@ codec_of_encoding(struct str name, enum codec *out)
 static bool
 is_wanted(struct str parameters)
 {
-	const char *q = parameters.n > 0 ?
-			    memmem(parameters.p, parameters.n, "q=", 2) :
-			    NULL;
+	size_t at = 0;
 
-	if (q == NULL)
+	while (at + 1 < parameters.n && ((parameters.p[at] | 0x20) != 'q' ||
+					    parameters.p[at + 1] != '='))
+		at++;
+	if (at + 1 >= parameters.n)
 		return true;
-	for (q += 2; q < parameters.p + parameters.n; q++)
-		if (*q >= '1' && *q <= '9')
+	for (at += 2; at < parameters.n; at++)
+		if (parameters.p[at] >= '1' && parameters.p[at] <= '9')
 			return true;
-		else if (*q != '0' && *q != '.')
+		else if (parameters.p[at] != '0' && parameters.p[at] != '.')
 			break;
 	return false;
 }
@@ -295,7 +296,7 @@ zstd_unpack(struct codec_stream *s, const char *p, size_t n, struct err *e)
 		written = out.pos;
 		if (give(s, s->out, written, e) != 0)
 			return -1;
-	} while (in.pos < in.size || written == OUT_BYTES);
+	} while (in.pos < in.size || (written == OUT_BYTES && s->within));
 	return 0;
 }
 

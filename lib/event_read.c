@@ -164,7 +164,8 @@ fetch_text(struct event_reader *r, int32_t kind, int64_t id, char **p,
 					       db_col_str(st, 0);
 	*n = value.n;
 	if ((*p = malloc(value.n + 1)) != NULL) {
-		memcpy(*p, value.p, value.n);
+		if (value.n > 0)
+			memcpy(*p, value.p, value.n);
 		(*p)[value.n] = '\0';
 	}
 	db_reset(st);
@@ -232,8 +233,8 @@ read_texts(struct event_reader *r, sqlite3_stmt *st, struct usage_event *ev,
 	};
 
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-		if (text_of(r, texts[i].kind, db_col_i64(st, (int)texts[i].col),
-			texts[i].to, e) != 0)
+		if (text_of(r, (int32_t)texts[i].kind,
+			db_col_i64(st, (int)texts[i].col), texts[i].to, e) != 0)
 			return -1;
 	ev->has_api_key_hash = key.n == SHA256_BYTES;
 	if (ev->has_api_key_hash)
@@ -390,6 +391,7 @@ read_hash(sqlite3_stmt *st, struct arena *a, struct usage_event *ev)
 
 	if ((ev->flags & EVENT_HASH_TEXT) != 0) {
 		ev->hash_text = keep(st, COL_HASH_REST, a);
+		sha256(ev->hash_text.p, ev->hash_text.n, ev->hash);
 	} else if (key.n + rest.n == SHA256_BYTES && rest.n > 0) {
 		memcpy(ev->hash, key.p, key.n);
 		memcpy(ev->hash + key.n, rest.p, rest.n);

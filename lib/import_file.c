@@ -87,24 +87,42 @@ judge(struct import_file *f, int rc, struct err *e)
 	return rc;
 }
 
-int
-import_file_add(struct import_file *f, const char *p, size_t n, struct err *e)
+static int
+unpack(struct import_file *f, const char *p, size_t n, struct err *e)
 {
 	if (n == 0)
 		return 0;
-	if (!f->codec_known) {
-		f->codec = sniff(p, n);
-		f->codec_known = true;
-	}
 	if (f->unpacker == NULL &&
 	    (f->unpacker = codec_unpacker(f->codec, to_disk, f)) == NULL)
 		return fail(e, ERR_UNAVAILABLE, "out of memory");
 	return judge(f, codec_add(f->unpacker, p, n, e), e);
 }
 
+/* The first bytes are as many as there will be, or as are needed. */
+static int
+decide(struct import_file *f, struct err *e)
+{
+	f->codec = sniff(f->first, f->n_first);
+	f->codec_known = true;
+	return unpack(f, f->first, f->n_first, e);
+}
+
+int
+import_file_add(struct import_file *f, const char *p, size_t n, struct err *e)
+{
+	for (; !f->codec_known && n > 0; p++, n--) {
+		f->first[f->n_first++] = *p;
+		if (f->n_first == sizeof f->first && decide(f, e) != 0)
+			return -1;
+	}
+	return unpack(f, p, n, e);
+}
+
 int
 import_file_finish(struct import_file *f, struct err *e)
 {
+	if (!f->codec_known && decide(f, e) != 0)
+		return -1;
 	if (f->unpacker != NULL && judge(f, codec_end(f->unpacker, e), e) != 0)
 		return -1;
 	return fdatasync(f->fd) == -1 ? disk(e, "sync") : 0;

@@ -20,9 +20,11 @@
 struct import_file {
 	int fd; /* -1: closed */
 	char path[PATH_MAX], name[33];
-	struct codec_stream *unpacker; /* NULL: the first bytes decide */
+	struct codec_stream *unpacker; /* NULL: nothing came yet */
 	enum codec codec;
-	bool codec_known;
+	bool codec_known; /* false: the first bytes decide */
+	char first[4];    /* held until they do */
+	size_t n_first;
 	int64_t bytes, max_bytes;
 	struct err err; /* why the sink gave up */
 };

@@ -5,6 +5,7 @@
 
 #define FLUSH_BYTES ((size_t)32768) /* more than this goes to the sink */
 #define TEXT_PIECE ((size_t)4096)   /* of a text is escaped at a time */
+#define PIECE_LEAST 8               /* more than a character, also halved */
 
 void
 json_out_init(struct json_out *o, struct buf *b, json_out_sink *sink, void *to)
@@ -91,13 +92,19 @@ begin(struct json_out *o, char *p)
 static void
 value(struct json_out *o, const char *p, size_t n)
 {
-	char *to = room(o, n + 1);
+	bool large = o->sink != NULL && n > FLUSH_BYTES;
+	char *to = room(o, large ? 1 : n + 1);
 
 	if (to == NULL)
 		return;
 	to = begin(o, to);
-	memcpy(to, p, n);
-	took(o, to + n);
+	if (!large) {
+		memcpy(to, p, n);
+		to += n;
+	}
+	took(o, to);
+	if (large)
+		put(o, p, n);
 }
 
 static void
@@ -242,12 +249,19 @@ copy_text(char *to, struct str s)
 	return to;
 }
 
-/* Where a piece of at most TEXT_PIECE bytes ends, not within a character. */
+/*
+ * Where the next piece of a text ends, not within a character.  Nobody knows
+ * beforehand how it is escaped, so pieces get small where the buffer is nearly
+ * full: a text that fits goes in but for its last few bytes.
+ */
 static size_t
-piece_of(struct str s)
+piece_of(const struct json_out *o, struct str s)
 {
+	size_t left = o->pending->limit_bytes - o->pending->n;
 	size_t n = s.n < TEXT_PIECE ? s.n : TEXT_PIECE;
 
+	while (n > PIECE_LEAST && 6 * n + 3 > left)
+		n /= 2;
 	for (size_t back = 0; n < s.n && back < 3 && n > 1; back++)
 		if (((unsigned char)s.p[n] & 0xc0) == 0x80)
 			n--;
@@ -259,7 +273,7 @@ piece_of(struct str s)
 void
 json_out_str(struct json_out *o, struct str s)
 {
-	size_t n = piece_of(s);
+	size_t n = piece_of(o, s);
 	char *to = room(o, 6 * n + 3);
 
 	if (to == NULL)
@@ -270,7 +284,7 @@ json_out_str(struct json_out *o, struct str s)
 		took(o, copy_text(to, (struct str){ s.p, n }));
 		s.p += n;
 		s.n -= n;
-		n = piece_of(s);
+		n = piece_of(o, s);
 		if ((to = room(o, 6 * n + 1)) == NULL)
 			return;
 	}

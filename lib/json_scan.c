@@ -81,9 +81,9 @@ skip_value(struct json_scan *s, struct str *value)
 void
 json_scan_init(struct json_scan *s, struct str v)
 {
-	*s = (struct json_scan){ .p = v.p + 1, .end = v.p + v.n };
-	if (v.n == 0)
-		s->p = v.p;
+	*s = (struct json_scan){ .p = v.p, .end = v.p + v.n };
+	if (v.n > 0)
+		s->p++;
 }
 
 /* To the next part, past the comma that stands before all but the first. */

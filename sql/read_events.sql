@@ -53,6 +53,10 @@ LIMIT :limit;
 -- name: events_arrived
 SELECT id FROM events WHERE id > :after_id ORDER BY id LIMIT :limit;
 
+-- The last to arrive first, from before one event on.
+-- name: events_arrived_last
+SELECT id FROM events WHERE id < :before_id ORDER BY id DESC LIMIT :limit;
+
 -- name: events_newest_id
 SELECT coalesce(max(id), 0) FROM events;
 

@@ -5,6 +5,7 @@
 
 #include "json_tree.h"
 #include "model/import_event.h"
+#include "model/textclean.h"
 
 #define NAMES_ARENA ((size_t)64 * 1024 * 1024)
 #define KEY_TREE_MAX ((size_t)1024 * 1024)
@@ -126,8 +127,9 @@ sorted_names(struct str object, struct arena *a)
 		if (json_scan_member(&s, &key, &value) != JSON_SCAN_PART)
 			break;
 		*to = (struct import_name){ .value = value, .at = i };
+		/* one that is no JSON still names what stands there */
 		if (!decode_text(key, a, &to->name))
-			to->name = key;
+			to->name = repair_text(key, a);
 	}
 	qsort(out->list, n, sizeof *out->list, by_name);
 	for (size_t i = 0; i < n; i++)
@@ -348,10 +350,10 @@ to_details(struct import_reader *r)
 		    member(r->endpoints->list[r->endpoint++].value, "models");
 		r->models = NULL;
 		r->model = 0;
-		if (!is_object(details))
+		/* more models than there is memory for are none */
+		if (!is_object(details) ||
+		    (r->models = sorted_names(details, &r->names)) == NULL)
 			r->counts.failed++;
-		else
-			r->models = sorted_names(details, &r->names);
 	}
 }
 
@@ -362,8 +364,10 @@ next_detail(struct import_reader *r, struct str *record)
 	while (r->in_details || to_details(r)) {
 		enum json_scan_result rc = json_scan_element(&r->list, record);
 
-		if (rc == JSON_SCAN_PART)
+		if (rc == JSON_SCAN_PART) {
+			r->detail++;
 			return 1;
+		}
 		if (rc != JSON_SCAN_END)
 			r->counts.failed++;
 		else if (r->detail == 0)
@@ -402,7 +406,7 @@ read_record(struct import_reader *r, struct str record, int64_t now_ms,
 		.model = r->models->list[r->model - 1].name,
 		.endpoint_no = r->endpoint,
 		.model_no = r->model,
-		.detail_no = r->detail++,
+		.detail_no = r->detail - 1,
 	};
 	return import_legacy_detail(&at, record, now_ms, a, ev, e);
 }
@@ -438,8 +442,6 @@ import_reader_skip(struct import_reader *r, int64_t records)
 {
 	struct str record;
 
-	while (r->records < records && next_record(r, &record, NULL) == 1) {
+	while (r->records < records && next_record(r, &record, NULL) == 1)
 		r->records++;
-		r->detail += r->way == IMPORT_BY_DETAIL;
-	}
 }

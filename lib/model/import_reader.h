@@ -41,7 +41,7 @@ struct import_reader {
 	struct arena names; /* of a snapshot: its endpoints and models */
 	struct import_names *endpoints, *models;
 	size_t endpoint, model; /* at; the next when there are no details */
-	size_t detail;
+	size_t detail;          /* read of the list */
 	bool in_details;
 };
 

@@ -7,6 +7,7 @@
 
 #define MASKED_BELOW 16 /* a shorter key shows nothing, a longer one 4 + 4 */
 #define SHOWN_BYTES 4
+#define LOCAL_BYTES 3  /* shown of an address before its @ */
 #define SECRET_FROM 32 /* a text so long without blanks is taken for a key */
 
 /* What mask_key() made, or the reference, which cuts bytes. */
@@ -90,7 +91,11 @@ mask_source(struct str source, struct arena *a)
 		return s;
 	if ((at = memchr(s.p, '@', s.n)) == NULL)
 		return looks_secret(s) ? mask_key(s, a) : s;
-	local = cut_text((struct str){ s.p, (size_t)(at - s.p) }, 3);
+	local = (struct str){ s.p, (size_t)(at - s.p) };
+	/* a mask of ours that comes in again stays as it is */
+	if (local.n <= LOCAL_BYTES + 3 && str_ends(local, STR("***")))
+		return s;
+	local = cut_text(local, LOCAL_BYTES);
 	rest = (struct str){ at + 1, (size_t)(s.p + s.n - at - 1) };
 	return str_of(
 	    arena_printf(a, "%.*s***@%.*s", STR_ARG(local), STR_ARG(rest)));

@@ -483,6 +483,183 @@ any_text_reads_back(void **state)
 	buf_free(&text);
 }
 
+/* ---- texts, eight bytes at a time and a piece at a time ------------------ */
+
+/* What a text is to be, byte by byte. */
+static void
+want_text(struct buf *to, struct str s)
+{
+	uint32_t code;
+	int n;
+
+	buf_char(to, '"');
+	for (; s.n > 0; s.p += n, s.n -= (size_t)n) {
+		unsigned char c = (unsigned char)*s.p;
+		const char *short_one = c == 0 ? NULL : strchr("\b\f\n\r\t", c);
+
+		n = utf8_next(s, &code);
+		if (n < 0) {
+			n = 1;
+			buf_z(to, "\\ufffd");
+		} else if (short_one != NULL) {
+			buf_char(to, '\\');
+			buf_char(to,
+			    "bfnrt"[short_one - (const char *)"\b\f\n\r\t"]);
+		} else if (c == '"' || c == '\\') {
+			buf_char(to, '\\');
+			buf_char(to, (char)c);
+		} else if (code < 0x20 || c == '<' || c == '>' || c == '&' ||
+			   code == 0x2028 || code == 0x2029) {
+			buf_printf(to, "\\u%04x", code);
+		} else {
+			buf_add(to, s.p, (size_t)n);
+		}
+	}
+	buf_char(to, '"');
+}
+
+static void
+assert_text(struct str s)
+{
+	struct buf want;
+
+	buf_init(&want, 1 << 20);
+	want_text(&want, s);
+	buf_char(&want, '\n');
+	json_out_str(&o, s);
+	assert_int_equal(json_out_done(&o), 0);
+	assert_true(str_eq(buf_view(&out), buf_view(&want)));
+	buf_clear(&out);
+	json_out_init(&o, &out, NULL, NULL);
+	buf_free(&want);
+}
+
+/* Every byte at every place of the eight that are looked at at once. */
+static void
+every_byte_at_every_place(void **state)
+{
+	char *text = malloc(24);
+
+	(void)state;
+	assert_non_null(text);
+	for (unsigned c = 0; c < 256; c++)
+		for (size_t at = 0; at <= 8; at++)
+			for (size_t n = at + 1; n <= 17; n++) {
+				/* at the end of what is ours, so that a
+				 * sanitizer sees a read beyond it */
+				char *p = text + 24 - n;
+
+				memset(p, 'p', n);
+				p[at] = (char)c;
+				assert_text((struct str){ p, n });
+				/* two of them, the second right behind */
+				if (at + 1 < n) {
+					p[at + 1] = (char)(c ^ 1);
+					assert_text((struct str){ p, n });
+				}
+			}
+	free(text);
+}
+
+/* A character is not torn where a piece of 4096 bytes ends. */
+static void
+characters_across_pieces(void **state)
+{
+	static const char *const characters[] = { "\xc3\xa9", "\xe2\x82\xac",
+		"\xf0\x9f\x8e\x89", "\xe2\x80\xa8", "<", "\x80\x80\x80\x80",
+		"\xf0\x9f\x8e", "\xc3" };
+	struct buf text;
+
+	(void)state;
+	buf_init(&text, 1 << 20);
+	for (size_t k = 0; k < sizeof characters / sizeof *characters; k++)
+		for (size_t before = 4090; before <= 4098; before++) {
+			buf_clear(&text);
+			memset(buf_reserve(&text, before), 'x', before);
+			buf_commit(&text, before);
+			buf_z(&text, characters[k]);
+			assert_text(buf_view(&text));
+			for (int i = 0; i < 3000; i++)
+				buf_z(&text, characters[k]);
+			assert_text(buf_view(&text));
+		}
+	buf_free(&text);
+}
+
+/* A text goes in as long as it fits, however it might have been escaped. */
+static void
+a_text_that_just_fits(void **state)
+{
+	enum { LIMIT = 8192, SLACK = 64 };
+	char text[LIMIT];
+	struct buf small;
+
+	(void)state;
+	memset(text, 'x', sizeof text);
+	for (size_t n = LIMIT - 2 * SLACK; n <= LIMIT; n++) {
+		buf_init(&small, LIMIT);
+		json_out_init(&o, &small, NULL, NULL);
+		json_out_str(&o, (struct str){ text, n });
+		if (n <= LIMIT - SLACK)
+			assert_int_equal(json_out_done(&o), 0);
+		if (n >= LIMIT - 2)
+			assert_int_equal(json_out_done(&o), -1);
+		assert_true(small.n <= LIMIT);
+		buf_free(&small);
+	}
+}
+
+/* Texts, keys and raw values of all sizes, through a small buffer. */
+static void
+a_sink_gets_texts(void **state)
+{
+	static const size_t sizes[] = { 0, 1, 7, 4095, 4096, 4097, 32766, 32767,
+		32768, 32769, 70000 };
+	struct sink s = { .calls = 0 };
+	struct buf want, small, text;
+
+	(void)state;
+	buf_init(&s.all, 1 << 24);
+	buf_init(&want, 1 << 24);
+	buf_init(&small, 65536);
+	buf_init(&text, 1 << 20);
+	json_out_init(&o, &small, take, &s);
+	json_out_array(&o);
+	buf_char(&want, '[');
+	for (size_t i = 0; i < 3 * sizeof sizes / sizeof *sizes; i++) {
+		static const char fill[] = "a<\xe2\x82\xac";
+		size_t n = sizes[i / 3];
+
+		buf_clear(&text);
+		for (size_t k = 0; k < n; k++)
+			buf_char(&text, i % 3 == 0 ? 'a' :
+					i % 3 == 1 ? '\x01' :
+						     fill[k % 5]);
+		json_out_object(&o);
+		json_out_key_str(&o, buf_view(&text));
+		json_out_str(&o, buf_view(&text));
+		json_out_key(&o, "raw");
+		buf_z(&want, i == 0 ? "{" : ",{");
+		want_text(&want, buf_view(&text));
+		buf_char(&want, ':');
+		want_text(&want, buf_view(&text));
+		buf_clear(&text);
+		for (size_t k = 0; k <= n; k++)
+			buf_char(&text, '7');
+		json_out_raw(&o, buf_view(&text));
+		json_out_object_end(&o);
+		buf_printf(&want, ",\"raw\":%s}", buf_text(&text));
+	}
+	json_out_array_end(&o);
+	buf_z(&want, "]\n");
+	assert_int_equal(json_out_done(&o), 0);
+	assert_true(str_eq(buf_view(&s.all), buf_view(&want)));
+	buf_free(&s.all);
+	buf_free(&want);
+	buf_free(&small);
+	buf_free(&text);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -503,6 +680,10 @@ main(void)
 		TEST(a_sink_takes_large_values),
 		TEST(a_sink_that_refuses),
 		TEST(any_text_reads_back),
+		TEST(every_byte_at_every_place),
+		TEST(characters_across_pieces),
+		TEST(a_text_that_just_fits),
+		TEST(a_sink_gets_texts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
