@@ -20,7 +20,8 @@
 #define LIMIT_MAX 50000
 #define DAY_MS ((int64_t)24 * 3600 * 1000)
 #define PAGE_EVENTS 512
-#define PAGE_ARENA ((size_t)64 * 1024 * 1024)
+#define PAGE_FULL ((size_t)768 * 1024) /* less than a buffer keeps */
+#define EVENT_ARENA ((size_t)64 * 1024 * 1024)
 
 struct query {
 	int64_t from_ms, to_ms;
@@ -301,7 +302,7 @@ read_some(struct page *p, const struct query *q, struct json_out *o, int64_t n,
 {
 	sqlite3_stmt *st = db_stmt(p->db, SQL_events_descending, e);
 	struct event_row row;
-	int rc;
+	int rc = 0;
 
 	*got = 0;
 	if (st == NULL)
@@ -310,10 +311,11 @@ read_some(struct page *p, const struct query *q, struct json_out *o, int64_t n,
 	db_bind_i64(st, P_events_descending_before_ms, p->before_ms);
 	db_bind_i64(st, P_events_descending_before_id, p->before_id);
 	db_bind_i64(st, P_events_descending_limit, n);
-	while ((rc = db_step(p->db, st, e)) == 1) {
+	while (o->pending->n < PAGE_FULL && (rc = db_step(p->db, st, e)) == 1) {
 		int64_t id = db_col_i64(st, 0);
 
 		++*got;
+		arena_reset(&p->arena);
 		if (p->written == q->limit) {
 			p->more = true;
 			break;
@@ -366,9 +368,10 @@ write_page(struct db *db, const struct query *q, struct response *rs,
 {
 	struct page p = { .db = db };
 	int64_t total, got, n;
+	bool full;
 	int rc = -1;
 
-	arena_init(&p.arena, PAGE_ARENA);
+	arena_init(&p.arena, EVENT_ARENA);
 	if ((p.reader = event_reader_new(db)) == NULL) {
 		fail(e, ERR_UNAVAILABLE, "out of memory");
 		goto out;
@@ -383,14 +386,14 @@ write_page(struct db *db, const struct query *q, struct response *rs,
 	do {
 		n = q->limit - p.written + 1;
 		n = n < PAGE_EVENTS ? n : PAGE_EVENTS;
-		arena_reset(&p.arena);
 		if (read_some(&p, q, o, n, &got, e) != 0)
 			goto out;
+		full = o->pending->n >= PAGE_FULL;
 		if (response_flush(rs) != 0) {
 			rc = 0;
 			goto out;
 		}
-	} while (got == n && !p.more);
+	} while ((got == n || full) && !p.more);
 	json_out_array_end(o);
 	json_out_kint(o, "next_before_ms", p.more ? p.before_ms : 0);
 	json_out_kint(o, "next_before_id", p.more ? p.before_id : 0);

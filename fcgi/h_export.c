@@ -16,8 +16,9 @@
 #include "fcgi/response.h"
 #include "fcgi/routes.h"
 
-#define PAGE_EVENTS 512 /* their lines stay below what a buffer keeps */
-#define PAGE_ARENA ((size_t)64 * 1024 * 1024)
+#define PAGE_EVENTS 512
+#define PAGE_FULL ((size_t)768 * 1024) /* less than a buffer keeps */
+#define EVENT_ARENA ((size_t)64 * 1024 * 1024)
 #define LINES_MAX ((size_t)64 * 1024 * 1024) /* of one page */
 #define PAGE_TIME_MS 20000                   /* for the SQL of one page */
 
@@ -77,16 +78,16 @@ read_query(const struct request *rq, struct export *x, struct err *e)
 	return 0;
 }
 
-/* The lines of one page, *n of them, behind what is in `to`. */
+/* The next lines into `to`; *more: they may not be the last. */
 static int
-read_page(struct export *x, struct buf *to, int *n, struct err *e)
+read_page(struct export *x, struct buf *to, bool *more, struct err *e)
 {
 	sqlite3_stmt *st = db_stmt(x->db, SQL_events_ascending, e);
 	struct event_row row;
 	struct json_out o;
-	int rc;
+	int rc = 0, n = 0;
 
-	*n = 0;
+	*more = false;
 	if (st == NULL)
 		return -1;
 	db_bind_i64(st, P_events_ascending_after_ms, x->after_ms);
@@ -95,10 +96,13 @@ read_page(struct export *x, struct buf *to, int *n, struct err *e)
 	db_bind_i64(st, P_events_ascending_newest_id, x->newest_id);
 	db_bind_i64(st, P_events_ascending_limit, PAGE_EVENTS);
 	json_out_init(&o, to, NULL, NULL);
-	while ((rc = db_step(x->db, st, e)) == 1) {
-		if (event_reader_get(
-			x->reader, db_col_i64(st, 0), &x->arena, &row, e) < 0) {
-			rc = -1;
+	while (!*more && (rc = db_step(x->db, st, e)) == 1) {
+		arena_reset(&x->arena);
+		if ((rc = event_reader_row(
+			 x->reader, st, &x->arena, &row, e)) != 0)
+			break;
+		if (row.ev.ts_ms < x->after_ms) {
+			rc = fail(e, ERR_INTERNAL, "events are out of order");
 			break;
 		}
 		event_json(&o, &row, x->full);
@@ -108,10 +112,10 @@ read_page(struct export *x, struct buf *to, int *n, struct err *e)
 		}
 		x->after_ms = row.ev.ts_ms;
 		x->after_id = row.id;
-		++*n;
+		*more = ++n == PAGE_EVENTS || to->n > PAGE_FULL;
 	}
 	db_reset(st);
-	return rc;
+	return rc < 0 ? -1 : 0;
 }
 
 /* What the lines of a page become on their way out. */
@@ -131,19 +135,18 @@ static int
 write_pages(struct ctx *c, struct export *x, struct response *rs, struct err *e)
 {
 	struct buf *to = x->packer != NULL ? &x->lines : rs->body;
-	int n;
+	bool more;
 
 	do {
 		/* the client's pace is not the database's */
 		ctx_set_deadline(c, PAGE_TIME_MS);
-		arena_reset(&x->arena);
 		buf_clear(&x->lines);
-		if (read_page(x, to, &n, e) != 0 ||
-		    (x->packer != NULL && pack(x, n < PAGE_EVENTS, e) != 0))
+		if (read_page(x, to, &more, e) != 0 ||
+		    (x->packer != NULL && pack(x, !more, e) != 0))
 			return -1;
 		if (response_flush(rs) != 0)
 			return 0;
-	} while (n == PAGE_EVENTS);
+	} while (more);
 	return 0;
 }
 
@@ -156,7 +159,7 @@ usage_export(
 	    codec_accepted(request_param(rq, "HTTP_ACCEPT_ENCODING"));
 	int rc = -1;
 
-	arena_init(&x.arena, PAGE_ARENA);
+	arena_init(&x.arena, EVENT_ARENA);
 	buf_init(&x.lines, LINES_MAX);
 	if (atomic_fetch_add(&c->app->exports, 1) >= EXPORTS_MAX) {
 		response_header(rs, "Retry-After", "10");

@@ -21,7 +21,8 @@
 
 #define EVENTS_MAX 50000 /* the reference's own cap */
 #define PAGE_EVENTS 256
-#define PAGE_ARENA ((size_t)64 * 1024 * 1024) /* of their details */
+#define PAGE_FULL ((size_t)768 * 1024)         /* less than a buffer keeps */
+#define EVENT_ARENA ((size_t)64 * 1024 * 1024) /* of its detail */
 
 struct place {
 	int64_t id, ts_ms;
@@ -276,21 +277,23 @@ turn(struct json_out *o, const struct usage *u, size_t i)
 	}
 }
 
-/* Where the page's events are read, all of them as of one moment. */
+/* A page of events from *i on, all of them as of one moment. */
 static int
 write_page(struct pages *p, struct json_out *o, const struct usage *u,
-    size_t from, size_t n, struct err *e)
+    size_t *i, struct err *e)
 {
+	size_t end = u->n - *i < PAGE_EVENTS ? u->n : *i + PAGE_EVENTS;
 	struct event_row row;
 	int rc = 0;
 
 	if (db_begin_read(p->db, e) != 0)
 		return -1;
-	for (size_t i = from; rc >= 0 && i < from + n; i++) {
-		turn(o, u, i);
+	for (; rc >= 0 && *i < end && o->pending->n < PAGE_FULL; ++*i) {
+		turn(o, u, *i);
+		arena_reset(&p->arena);
 		/* one that was deleted meanwhile has no row */
 		rc = event_reader_get(
-		    p->reader, u->list[i].id, &p->arena, &row, e);
+		    p->reader, u->list[*i].id, &p->arena, &row, e);
 		if (rc == 1)
 			write_detail(o, &row.ev);
 	}
@@ -317,18 +320,13 @@ write_tree(struct db *db, struct response *rs, struct json_out *o,
 	struct pages p = { .db = db };
 	int rc = 0;
 
-	arena_init(&p.arena, PAGE_ARENA);
+	arena_init(&p.arena, EVENT_ARENA);
 	if ((p.reader = event_reader_new(db)) == NULL)
 		rc = fail(e, ERR_UNAVAILABLE, "out of memory");
-	for (size_t i = 0; rc == 0 && i < u->n; i += PAGE_EVENTS) {
-		size_t n = u->n - i < PAGE_EVENTS ? u->n - i : PAGE_EVENTS;
-
-		/* the texts of one page are given back before the next */
-		arena_reset(&p.arena);
-		if ((rc = write_page(&p, o, u, i, n, e)) != 0 ||
+	for (size_t i = 0; rc == 0 && i < u->n;)
+		if ((rc = write_page(&p, o, u, &i, e)) != 0 ||
 		    response_flush(rs) != 0)
 			break;
-	}
 	event_reader_free(p.reader);
 	arena_free(&p.arena);
 	return rc;
