@@ -1,6 +1,7 @@
 /*
  * What the threads of collectord share: the reader, which asks CPA and never
- * touches SQLite, and the writer, which owns the database.
+ * touches SQLite, the writer, which owns the database and never touches a
+ * network, and the one that has CPA's accounts at hand for the writer.
  */
 #ifndef DAEMON_H
 #define DAEMON_H
@@ -12,6 +13,8 @@
 
 #include "cfg.h"
 #include "spool.h"
+
+struct accounts; /* accounts.h */
 
 /* What the reader must know; the writer reads it from the settings. */
 struct source_config {
@@ -39,6 +42,7 @@ struct daemon {
 	struct cfg cfg;       /* the writer's own once it runs */
 	const char *data_dir; /* --data, NULL: not given */
 	struct spool spool;
+	struct accounts *accounts;
 	int stop_fd;             /* eventfd: readable once the end has come */
 	int wake_fd;             /* eventfd: the reader should look again */
 	atomic_bool stopping;    /* no new batches */
@@ -84,5 +88,6 @@ void daemon_pause(struct daemon *d, int64_t ms);
 /* The threads, given a struct daemon *. */
 void *reader_main(void *arg);
 void *writer_main(void *arg);
+void *accounts_main(void *arg);
 
 #endif

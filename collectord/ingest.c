@@ -36,6 +36,10 @@ struct ingest {
 	struct item items[EVENTS_MAX];
 	size_t n_events, n_dead;
 	struct dead_letter dead[2 * EVENTS_MAX]; /* each event may become one */
+	const struct account_list *(*get_accounts)(void *arg); /* or NULL */
+	void *get_accounts_arg;
+	const struct account_list *accounts; /* of this batch; NULL: none */
+	bool accounts_asked;
 	int64_t element; /* elements of the batch taken so far */
 	bool over;       /* no more elements */
 	bool whole;      /* ... because the list has ended */
@@ -79,6 +83,14 @@ struct store *
 ingest_store(struct ingest *in)
 {
 	return in->store;
+}
+
+void
+ingest_use_accounts(
+    struct ingest *in, const struct account_list *(*get)(void *arg), void *arg)
+{
+	in->get_accounts = get;
+	in->get_accounts_arg = arg;
 }
 
 /* ---- elements ---- */
@@ -229,6 +241,24 @@ gather(struct ingest *in, struct spool *spool, struct spool_batch *b,
 	return 0;
 }
 
+/* Who paid: what CPA's list of accounts adds to the events gathered. */
+static void
+add_accounts(struct ingest *in)
+{
+	for (size_t i = 0; i < in->n_events; i++) {
+		struct usage_event *ev = &in->events[i];
+
+		if (!event_wants_account(ev))
+			continue;
+		if (!in->accounts_asked && in->get_accounts != NULL)
+			in->accounts = in->get_accounts(in->get_accounts_arg);
+		in->accounts_asked = true;
+		if (in->accounts == NULL)
+			return;
+		event_add_account(ev, in->accounts);
+	}
+}
+
 /* ---- transactions ---- */
 
 /* Events from *i on, until the transaction has lasted long enough. */
@@ -339,6 +369,8 @@ ingest_batch(struct ingest *in, struct db *db, struct spool *spool,
 	buf_clear(&in->window);
 	json_split_init(&in->split);
 	in->element = 0;
+	in->accounts = NULL;
+	in->accounts_asked = false;
 	in->over = !b.has_data;
 	in->whole = false;
 	do {
@@ -348,6 +380,7 @@ ingest_batch(struct ingest *in, struct db *db, struct spool *spool,
 		in->n_events = in->n_dead = 0;
 		if (gather(in, spool, &b, result, e) != 0)
 			goto out;
+		add_accounts(in);
 		do
 			if (transaction(in, db, &b, &done, result,
 				before_commit, arg, e) != 0)
@@ -356,6 +389,7 @@ ingest_batch(struct ingest *in, struct db *db, struct spool *spool,
 	} while (!in->over);
 	rc = 0;
 out:
+	in->accounts = NULL;
 	arena_reset(&in->arena);
 	buf_clear(&in->window);
 	return rc;

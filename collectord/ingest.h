@@ -5,6 +5,7 @@
 #define INGEST_H
 
 #include "db.h"
+#include "model/account_list.h"
 #include "spool.h"
 #include "store.h"
 
@@ -25,6 +26,14 @@ void ingest_forget(struct ingest *in);
 
 /* What it stores with, for others who store in between. */
 struct store *ingest_store(struct ingest *in);
+
+/*
+ * Complete events from CPA's list of accounts, which get(arg) gives, or NULL.
+ * It is called at most once a batch, when there is an event that wants it,
+ * and not inside a transaction; the list must live until the batch is over.
+ */
+void ingest_use_accounts(
+    struct ingest *in, const struct account_list *(*get)(void *arg), void *arg);
 
 /*
  * Store one batch, in transactions of at most 1000 events or about 40 ms.

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "accounts.h"
 #include "clock.h"
 #include "collector_state.h"
 #include "confine.h"
@@ -122,6 +123,7 @@ begin_stop(struct daemon *d)
 	if (write(d->stop_fd, &one, sizeof one) == -1)
 		log_line(LOG_ERROR, "stop event");
 	spool_wake(&d->spool);
+	accounts_wake(d->accounts);
 }
 
 /* Act on one signal.  True when it is to end. */
@@ -205,10 +207,31 @@ supervise(struct daemon *d, int signals, int64_t watchdog_ms)
 	}
 }
 
+/* Start all threads.  Returns 0, or -1 when one did not; those that did end. */
+static int
+start_threads(struct daemon *d, pthread_t threads[3])
+{
+	void *(*const mains[3])(
+	    void *) = { accounts_main, writer_main, reader_main };
+
+	for (int i = 0; i < 3; i++) {
+		if (pthread_create(&threads[i], NULL, mains[i], d) == 0)
+			continue;
+		log_line(LOG_ERROR, "cannot start a thread");
+		/* the reader is the last to start */
+		atomic_store(&d->reader_done, true);
+		begin_stop(d);
+		while (i-- > 0)
+			pthread_join(threads[i], NULL);
+		return -1;
+	}
+	return 0;
+}
+
 static int
 run(struct daemon *d, int signals)
 {
-	pthread_t reader, writer;
+	pthread_t threads[3];
 	struct err e;
 
 	/* before there are threads, which inherit it */
@@ -216,22 +239,13 @@ run(struct daemon *d, int signals)
 		log_write(LOG_WARN, "not confined", LOG_Z("error", e.text));
 	atomic_store(&d->reader_alive_ms, clock_mono_ms());
 	atomic_store(&d->writer_alive_ms, clock_mono_ms());
-	if (pthread_create(&writer, NULL, writer_main, d) != 0) {
-		log_line(LOG_ERROR, "cannot start a thread");
+	if (start_threads(d, threads) != 0)
 		return 1;
-	}
-	if (pthread_create(&reader, NULL, reader_main, d) != 0) {
-		log_line(LOG_ERROR, "cannot start a thread");
-		atomic_store(&d->reader_done, true);
-		begin_stop(d);
-		pthread_join(writer, NULL);
-		return 1;
-	}
 	notify_send("READY=1");
 	notify_status("collecting");
 	supervise(d, signals, notify_watchdog_ms());
-	pthread_join(reader, NULL);
-	pthread_join(writer, NULL);
+	for (int i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
 	spool_forget(&d->spool);
 	log_line(LOG_INFO, "ended");
 	return atomic_load(&d->failed) ? 1 : 0;
@@ -266,7 +280,9 @@ main(int argc, char **argv)
 	d.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	d.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	signals = open_signals();
-	if (d.stop_fd == -1 || d.wake_fd == -1 || signals == -1) {
+	d.accounts = accounts_new(&d);
+	if (d.stop_fd == -1 || d.wake_fd == -1 || signals == -1 ||
+	    d.accounts == NULL) {
 		fprintf(stderr, "collectord: cannot start: %s\n",
 		    strerrordesc_np(errno));
 		goto out;
@@ -281,6 +297,7 @@ main(int argc, char **argv)
 	}
 	http_global_cleanup();
 out:
+	accounts_free(d.accounts);
 	if (lock != -1)
 		close(lock);
 	explicit_bzero(d.source.key, sizeof d.source.key);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "accounts.h"
 #include "bootstrap.h"
 #include "clock.h"
 #include "collector_state.h"
@@ -19,12 +20,14 @@
 #include "log.h"
 #include "notify.h"
 #include "settings.h"
+#include "upkeep.h"
 
 #define TICK_MS 200   /* settings and state are looked at so often */
 #define STATE_MS 1000 /* the row is written at most so often */
 #define RETRY_FIRST_MS 250
 #define RETRY_LAST_MS 5000
-#define WAL_FULL_BYTES ((int64_t)8 * 1024 * 1024)
+#define UPKEEP_MS 10   /* between two steps of upkeep */
+#define HOLD_MS 20     /* between two looks at a WAL that is too large */
 #define CACHE_KIB 8192 /* the index is touched all over */
 #define SETTINGS_ARENA ((size_t)2 * 1024 * 1024)
 
@@ -35,6 +38,8 @@ struct writer {
 	struct data_key key;
 	struct ingest *ingest;
 	struct jobs *jobs;
+	struct upkeep upkeep;
+	bool upkeep_waits; /* more of it is to be done soon */
 	struct spool_position position;
 	int64_t data_version, looked_ms; /* settings as of */
 	struct source_config source;
@@ -164,6 +169,7 @@ open_database(struct writer *w, struct err *e)
 		return -1;
 	ingest_forget(w->ingest);
 	jobs_forget(w->jobs, w->d->cfg.import_dir);
+	w->upkeep = (struct upkeep){ .phase = UPKEEP_REST };
 	db_set_cache(&w->db, CACHE_KIB);
 	/* without the data key events are stored all the same */
 	if (bootstrap_data_key(&w->d->cfg, &w->db, &w->key, &key_error) != 0)
@@ -278,6 +284,10 @@ gather_state(struct writer *w)
 	text_set(s->hint, sizeof s->hint, reader.hint);
 	if (reader.last_consumed_ms > s->last_consumed_ms)
 		s->last_consumed_ms = reader.last_consumed_ms;
+	if (w->db.slowest_ms > s->slowest_transaction_ms) {
+		s->slowest_transaction_ms = w->db.slowest_ms;
+		w->changed = true;
+	}
 	s->spool_bytes = spool_waiting_bytes(&w->d->spool);
 	w->changed |= s->spool_bytes != w->spool_written_bytes;
 	if (w->trouble[0] != '\0') {
@@ -350,15 +360,28 @@ with_batch(struct db *db, void *arg, struct err *e)
 
 /* ---- batches ---- */
 
+static const struct account_list *
+hold_accounts(void *arg)
+{
+	struct daemon *d = arg;
+
+	return accounts_hold(d->accounts);
+}
+
 static int
 take_batch(struct writer *w, const struct spool_batch *b, struct err *e)
 {
 	struct ingest_result result;
 	struct commit commit = { .w = w, .batch = b, .result = &result };
+	int rc;
 
-	if (ingest_batch(w->ingest, &w->db, &w->d->spool, b, &result,
-		with_batch, &commit, e) != 0)
+	rc = ingest_batch(w->ingest, &w->db, &w->d->spool, b, &result,
+	    with_batch, &commit, e);
+	accounts_release(w->d->accounts);
+	if (rc != 0)
 		return -1;
+	if (result.refresh)
+		accounts_drop(w->d->accounts);
 	w->state.total_inserted += result.inserted;
 	w->state.total_skipped += result.skipped;
 	if (result.inserted > 0 || result.skipped > 0)
@@ -378,20 +401,16 @@ take_batch(struct writer *w, const struct spool_batch *b, struct err *e)
 	return 0;
 }
 
-/*
- * SQLite copies the WAL back on its own at commits; a reader that stays long
- * can hold that up, and then it must be caught up with.
- */
+/* Whatever goes wrong with it must not stop collection. */
 static void
-tend_wal(struct writer *w)
+keep_up(struct writer *w, bool idle)
 {
-	char path[4096];
-	struct stat st;
+	struct err e;
+	int rc = upkeep_step(&w->upkeep, &w->db, &w->d->cfg, idle, &e);
 
-	snprintf(path, sizeof path, "%s-wal", w->d->cfg.db_path);
-	if (stat(path, &st) == 0 && st.st_size > WAL_FULL_BYTES)
-		sqlite3_wal_checkpoint_v2(
-		    w->db.handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	w->upkeep_waits = rc > 0;
+	if (rc < 0)
+		log_write(LOG_WARN, "upkeep", LOG_Z("error", e.text));
 }
 
 /*
@@ -406,6 +425,10 @@ work(struct writer *w, struct err *e)
 
 	if (refresh(w, e) != 0)
 		return -1;
+	if (!atomic_load(&w->d->stopping) && wal_hold(&w->upkeep.wal, &w->db)) {
+		daemon_pause(w->d, HOLD_MS);
+		return 0;
+	}
 	if ((rc = spool_next(&w->d->spool, &w->position, &b, e)) < 0)
 		return -1;
 	if (rc == 1 && take_batch(w, &b, e) != 0)
@@ -414,10 +437,10 @@ work(struct writer *w, struct err *e)
 	if (!atomic_load(&w->d->stopping) &&
 	    (job = jobs_step(w->jobs, &w->db, ingest_store(w->ingest), e)) < 0)
 		return -1;
+	keep_up(w, rc == 0 && job == 0);
 	if (rc == 1)
 		return 1;
 	spool_release(&w->d->spool, w->position);
-	tend_wal(w);
 	return write_state(w, e) != 0 ? -1 : job;
 }
 
@@ -439,6 +462,7 @@ writer_main(void *arg)
 		atomic_store(&d->failed, true);
 		return NULL;
 	}
+	ingest_use_accounts(w.ingest, hold_accounts, d);
 	for (done = false; !done;) {
 		atomic_store(&d->writer_alive_ms, clock_mono_ms());
 		/* asked before the round: what came since is seen by the next
@@ -451,7 +475,8 @@ writer_main(void *arg)
 			if (rc > 0)
 				done = false;
 			else if (!done)
-				spool_wait(&d->spool, w.position, TICK_MS);
+				spool_wait(&d->spool, w.position,
+				    w.upkeep_waits ? UPKEEP_MS : TICK_MS);
 			continue;
 		}
 		trouble(&w, e.text);

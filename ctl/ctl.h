@@ -13,6 +13,7 @@
 #include "cfg.h"
 #include "db.h"
 #include "err.h"
+#include "str.h"
 
 enum {
 	EXIT_OK = 0,
@@ -20,6 +21,8 @@ enum {
 	EXIT_USAGE = 2,
 	EXIT_UNWELL = 3 /* status: nothing is being collected */
 };
+
+enum ctl_format { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV };
 
 /* The arguments of all commands; each has only those of its own set. */
 struct ctl_args {
@@ -34,7 +37,7 @@ struct ctl_args {
 	int64_t from_ms, to_ms, limit;
 	const char *model, *provider, *account; /* NULL: any */
 	const char *api_key_hash;               /* how it begins */
-	enum { FORMAT_TABLE, FORMAT_JSON, FORMAT_CSV } format;
+	enum ctl_format format;
 };
 
 /*
@@ -61,5 +64,15 @@ int ctl_fail(const char *command, const char *fmt, ...) ATTR_PRINTF(2, 3);
  * or change its colours becomes '?'.
  */
 void ctl_put_text(FILE *to, const char *text);
+void ctl_put_str(FILE *to, struct str s);
+
+/* Is it such a character? */
+bool ctl_steers(uint32_t code);
+
+/*
+ * A file to be removed when a signal ends us, instead of the one named
+ * before; NULL: none.
+ */
+void ctl_leftover(const char *path);
 
 #endif

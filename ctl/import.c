@@ -21,6 +21,22 @@
 #define LOOK_MS 500
 #define READ_BYTES 65536
 
+/* A piece that is full, or the last one: a pipe gives its bytes in crumbs. */
+static ssize_t
+read_piece(int fd, char *piece)
+{
+	size_t n = 0;
+	ssize_t got = 1;
+
+	while (n < READ_BYTES && got != 0) {
+		got = read(fd, piece + n, READ_BYTES - n);
+		if (got == -1 && errno != EINTR)
+			return -1;
+		n += got > 0 ? (size_t)got : 0;
+	}
+	return (ssize_t)n;
+}
+
 /* All of the input into the file. */
 static int
 copy(int fd, const char *from, struct import_file *f)
@@ -29,9 +45,7 @@ copy(int fd, const char *from, struct import_file *f)
 	struct err e;
 	ssize_t n;
 
-	while ((n = read(fd, piece, sizeof piece)) != 0) {
-		if (n == -1 && errno == EINTR)
-			continue;
+	while ((n = read_piece(fd, piece)) != 0) {
 		if (n == -1)
 			return ctl_fail(
 			    NAME, "%s: %s", from, strerrordesc_np(errno));
@@ -70,8 +84,11 @@ report(const struct job *job, struct arena *a)
 	struct str error = json_tree_text(json_tree_get(body, STR("error")));
 	char text[512];
 
+	/* erase to the end of the line what progress has left there */
 	if (isatty(STDERR_FILENO))
-		fputc('\r', stderr);
+		fputs("\r\033[K", stderr);
+	if (job->state == JOB_CANCELLED)
+		return ctl_fail(NAME, "the import was cancelled");
 	if (job->state != JOB_DONE)
 		return ctl_fail(NAME, "%.*s", STR_ARG(job->error));
 	if (error.n > 0) {
@@ -118,8 +135,8 @@ wait_for(const struct cfg *c, struct db *db, int64_t id)
 int
 ctl_import(const struct cfg *c, const struct ctl_args *a)
 {
-	const char *from = a->words[0];
-	bool is_stdin = strcmp(from, "-") == 0, handed = false;
+	bool is_stdin = strcmp(a->words[0], "-") == 0, handed = false;
+	const char *from = is_stdin ? "standard input" : a->words[0];
 	struct import_file f = { .fd = -1 };
 	struct db db = { .handle = NULL };
 	int code = EXIT_FAILED, fd = STDIN_FILENO;
@@ -132,17 +149,19 @@ ctl_import(const struct cfg *c, const struct ctl_args *a)
 	if (ctl_open(NAME, c, &db, DB_WRITE) != 0)
 		goto out;
 	if (!daemon_alive(c->lock_path)) {
-		ctl_fail(NAME, "collectord does the import and does not run; "
-			       "start it");
+		ctl_fail(NAME, "collectord does the import and does not run: "
+			       "start it, then try again");
 		goto out;
 	}
 	if (import_file_create(&f, c->import_dir, CODEC_NONE, 0, &e) != 0) {
 		ctl_fail(NAME, "%s", e.text);
 		goto out;
 	}
+	ctl_leftover(f.path);
 	if (copy(fd, from, &f) != EXIT_OK)
 		goto out;
 	(void)snprintf(args, sizeof args, "{\"file\":\"%s\"}", f.name);
+	ctl_leftover(NULL);
 	handed = job_add(&db, IMPORT_JOB, str_of(args), &id, &e) == 0;
 	code = handed ? wait_for(c, &db, id) : ctl_fail(NAME, "%s", e.text);
 out:

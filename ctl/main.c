@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -115,51 +117,75 @@ struct command {
 	ctl_command *run;
 };
 
+#define TIME_HELP                                                           \
+	"\nTIME: a day (2026-11-24), a time (2026-11-24T08:00:00Z), so "    \
+	"long ago\n(90m, 24h, 7d), or Unix milliseconds.  A day or a time " \
+	"without a zone is UTC.\n"
+
+static const char events_help[] =
+    "tail: the last 20 in the order of arrival, the newest at the bottom.\n"
+    "query: the last 20 by their own time, the newest at the top.\n\n"
+    "  -f, --follow         tail: go on with those that come, till Ctrl-C\n"
+    "  --from TIME          query: from then on\n"
+    "  --to TIME            query: before then\n"
+    "  --model NAME         as it was asked for, or as it answered\n"
+    "  --provider NAME\n"
+    "  --account NAME       or its label, source, index or file\n"
+    "  --api-key-hash HASH  or how it begins\n"
+    "  --failed             only what failed\n"
+    "  --limit N            how many, in place of 20\n"
+    "  --format FORMAT      table, json (as export --full gives) or "
+    "csv\n" TIME_HELP
+    "A NAME must be whole; capitals do not count.  The table shows local "
+    "time.\n";
+
+static const char export_help[] =
+    "\n  -o, --output FILE  in place of standard output; a name in .gz or "
+    ".zst\n"
+    "                     compresses\n"
+    "  --from TIME        from then on\n"
+    "  --to TIME          before then\n"
+    "  --full             also the tiers asked for and given, and the "
+    "cache mode\n" TIME_HELP
+    "\nFILE gets its name once it is complete; until then it is "
+    "FILE.part.\n";
+
+static const char import_help[] =
+    "FILE is plain or compressed with gzip or zstd, of any size; \"-\" is\n"
+    "standard input.  collectord does the work, so it must run; cpactl "
+    "waits.\n"
+    "Events that are there already are left alone.  Exit code 1 when\n"
+    "something could not be read.\n";
+
+static const char reset_help[] =
+    "The new key is made and shown once, or taken from FILE (one line of at\n"
+    "least 16 characters; /dev/stdin serves).  The old one opens nothing any\n"
+    "more.\n";
+
+static const char status_help[] =
+    "Exit code 0: all is well; 3: collectord is stopped or in error; 1:\n"
+    "nothing can be said.\n";
+
+static const char verify_help[] =
+    "Reads only, at any time.  A line a check: \"ok\", or what is wrong;\n"
+    "exit code 1 when anything is.\n";
+
 static const struct command commands[] = {
 	{ "events", " tail|query [OPTION ...]",
-	    "show events: the last to arrive, or those that fit",
-	    "tail shows the last 20 in the order of arrival; with -f or "
-	    "--follow it goes on\n"
-	    "with those that come.  query shows the newest first.\n\n"
-	    "  --from TIME, --to TIME  query: 2026-11-24, RFC 3339, or 90m, "
-	    "24h, 7d ago\n"
-	    "  --model M, --provider P, --account A, --failed\n"
-	    "  --api-key-hash H        or how it begins\n"
-	    "  --limit N               20 unless told otherwise\n"
-	    "  --format table|json|csv\n",
-	    events_options, ":f", 1, ctl_events },
+	    "show events: those that came last, or those of a time",
+	    events_help, events_options, ":f", 1, ctl_events },
 	{ "export", " [-o FILE] [--from TIME] [--to TIME] [--full]",
-	    "write every event as a line of JSON, oldest first",
-	    "A FILE that ends in .gz or .zst is compressed; it gets its name "
-	    "once it is\n"
-	    "complete.  --full adds the tiers asked for and given and the "
-	    "cache mode.\n"
-	    "TIME: 2026-11-24, RFC 3339, or 90m, 24h, 7d ago.\n",
+	    "write every event as a line of JSON, oldest first", export_help,
 	    export_options, ":o:", 0, ctl_export },
 	{ "import", " FILE",
 	    "store the events of an export, of a queue or of a snapshot",
-	    "FILE may be of any size, compressed with gzip or zstd, and \"-\" "
-	    "for standard\n"
-	    "input.  collectord does the work; what is there already is left "
-	    "alone.  Exit\n"
-	    "code 1 when something could not be read.\n",
-	    import_options, ":", 1, ctl_import },
+	    import_help, import_options, ":", 1, ctl_import },
 	{ "reset-admin-key", " [--admin-key-file FILE]",
 	    "replace the admin key, at once and while everything runs",
-	    "The new key is made and shown once, or taken from FILE (one "
-	    "line of at\n"
-	    "least 16 characters; /dev/stdin serves).  The old one opens "
-	    "nothing any more.\n",
-	    reset_options, ":", 0, ctl_reset_admin_key },
+	    reset_help, reset_options, ":", 0, ctl_reset_admin_key },
 	{ "status", " [--json]", "show what is stored and what collectord does",
-	    "Exit code 0: all is well; 3: collectord is stopped or in error; "
-	    "1: nothing\n"
-	    "can be said.\n",
-	    status_options, ":", 0, ctl_status },
-	{ "verify", "", "check everything that is stored",
-	    "Reads only, at any time.  A line a check: \"ok\", or what is "
-	    "wrong; exit code 1\n"
-	    "when anything is.\n",
+	    status_help, status_options, ":", 0, ctl_status },
+	{ "verify", "", "check everything that is stored", verify_help,
 	    verify_options, ":", 0, ctl_verify },
 };
 
@@ -201,25 +227,6 @@ ctl_fail(const char *command, const char *fmt, ...)
 	return EXIT_FAILED;
 }
 
-void
-ctl_put_text(FILE *to, const char *text)
-{
-	struct str rest = str_of(text);
-
-	while (rest.n > 0) {
-		uint32_t code = 0;
-		int n = utf8_next(rest, &code);
-
-		if (n < 1 || code < 0x20 || (code >= 0x7f && code < 0xa0))
-			fputc('?', to);
-		else
-			fwrite(rest.p, (size_t)n, 1, to);
-		n = n < 1 ? 1 : n;
-		rest.p += n;
-		rest.n -= (size_t)n;
-	}
-}
-
 int
 ctl_open(
     const char *command, const struct cfg *c, struct db *db, enum db_mode mode)
@@ -252,116 +259,130 @@ ctl_open(
 
 /* Say what getopt_long() did not like about an argument. */
 static void
-bad_argument(const char *of, int c, char *const *argv)
+bad_argument(const char *of, const char *letters, int c, char *const *argv)
 {
+	char letter[] = { '-', (char)optopt, '\0' };
+	/* one among others, as in -fx: optind may not have passed them yet */
+	bool unknown =
+	    c == '?' && optopt >= ' ' && strchr(letters, optopt) == NULL;
+
 	fprintf(stderr, "cpactl%s%s: %s \"", of[0] != '\0' ? " " : "", of,
 	    c == ':' ? "nothing follows" : "unknown option");
-	ctl_put_text(stderr, argv[optind - 1]);
+	ctl_put_text(stderr, unknown ? letter : argv[optind - 1]);
 	fputs("\"\n", stderr);
 }
 
+/* ---- values of options --------------------------------------------------- */
+
+/* All of these return -1 to go on, else the exit code. */
+
 static int
-bad_value(
-    const char *of, const char *option, const char *value, const char *wanted)
+bad_value(const struct command *k, const char *option, const char *wanted)
 {
-	fprintf(stderr, "cpactl %s: --%s \"", of, option);
-	ctl_put_text(stderr, value);
+	fprintf(stderr, "cpactl %s: --%s \"", k->name, option);
+	ctl_put_text(stderr, optarg);
 	fprintf(stderr, "\": must be %s\n", wanted);
 	return EXIT_USAGE;
 }
 
 static int
-read_time(const char *of, const char *option, int64_t *out, bool *set)
+read_time(const struct command *k, const char *option, int64_t *out, bool *set)
 {
 	*set = true;
 	if (when_parse(optarg, clock_now_ms(), out) == 0)
 		return -1;
-	return bad_value(of, option, optarg,
-	    "a day (2026-11-24), a time in RFC 3339, or 90m, 24h, 7d for so "
-	    "long ago");
+	return bad_value(k, option,
+	    "a day (2026-11-24), a time (2026-11-24T08:00:00Z), so long ago "
+	    "(90m, 24h, 7d), or Unix milliseconds");
 }
 
 static int
-read_limit(const char *of, struct ctl_args *a)
+read_limit(const struct command *k, struct ctl_args *a)
 {
 	a->limit_set = true;
 	if (str_i64(str_of(optarg), &a->limit) == 0 && a->limit > 0)
 		return -1;
-	return bad_value(of, "limit", optarg, "a number above 0");
+	return bad_value(k, "limit", "a number above 0");
 }
 
 static int
-read_format(const char *of, struct ctl_args *a)
+read_format(const struct command *k, struct ctl_args *a)
 {
-	if (strcmp(optarg, "table") == 0)
-		a->format = FORMAT_TABLE;
-	else if (strcmp(optarg, "json") == 0)
-		a->format = FORMAT_JSON;
-	else if (strcmp(optarg, "csv") == 0)
-		a->format = FORMAT_CSV;
-	else
-		return bad_value(of, "format", optarg, "table, json or csv");
-	return -1;
+	static const char *const names[] = { [FORMAT_TABLE] = "table",
+		[FORMAT_JSON] = "json",
+		[FORMAT_CSV] = "csv" };
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strcmp(optarg, names[i]) == 0) {
+			a->format = (enum ctl_format)i;
+			return -1;
+		}
+	return bad_value(k, "format", "table, json or csv");
 }
 
-/* One option.  Returns -1 to go on, else the exit code. */
+/* Where the values go that are taken as they are. */
+static const struct {
+	int option;
+	bool is_text; /* else a flag */
+	size_t at;
+} plain[] = {
+	{ OPT_DATA, true, offsetof(struct ctl_args, data_dir) },
+	{ OPT_KEY_FILE, true, offsetof(struct ctl_args, admin_key_file) },
+	{ OPT_OUTPUT, true, offsetof(struct ctl_args, output) },
+	{ OPT_MODEL, true, offsetof(struct ctl_args, model) },
+	{ OPT_PROVIDER, true, offsetof(struct ctl_args, provider) },
+	{ OPT_ACCOUNT, true, offsetof(struct ctl_args, account) },
+	{ OPT_API_KEY, true, offsetof(struct ctl_args, api_key_hash) },
+	{ OPT_JSON, false, offsetof(struct ctl_args, json) },
+	{ OPT_FULL, false, offsetof(struct ctl_args, full) },
+	{ OPT_FAILED, false, offsetof(struct ctl_args, failed) },
+	{ OPT_FOLLOW, false, offsetof(struct ctl_args, follow) },
+};
+
+static bool
+read_plain(int c, struct ctl_args *a)
+{
+	for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+		void *to = (char *)a + plain[i].at;
+
+		if (plain[i].option != c)
+			continue;
+		if (plain[i].is_text)
+			*(const char **)to = optarg;
+		else
+			*(bool *)to = true;
+		return true;
+	}
+	return false;
+}
+
 static int
 read_option(
     const struct command *k, int c, char *const *argv, struct ctl_args *a)
 {
+	if (read_plain(c, a))
+		return -1;
 	switch (c) {
-	case OPT_DATA:
-		a->data_dir = optarg;
-		break;
 	case OPT_HELP:
 		command_usage(stdout, k);
 		printf("\nTo %s.\n%s", k->does, k->help);
 		return EXIT_OK;
-	case OPT_JSON:
-		a->json = true;
-		break;
-	case OPT_KEY_FILE:
-		a->admin_key_file = optarg;
-		break;
-	case OPT_OUTPUT:
-		a->output = optarg;
-		break;
 	case OPT_FROM:
-		return read_time(k->name, "from", &a->from_ms, &a->from_set);
+		return read_time(k, "from", &a->from_ms, &a->from_set);
 	case OPT_TO:
-		return read_time(k->name, "to", &a->to_ms, &a->to_set);
-	case OPT_FULL:
-		a->full = true;
-		break;
-	case OPT_MODEL:
-		a->model = optarg;
-		break;
-	case OPT_PROVIDER:
-		a->provider = optarg;
-		break;
-	case OPT_ACCOUNT:
-		a->account = optarg;
-		break;
-	case OPT_API_KEY:
-		a->api_key_hash = optarg;
-		break;
-	case OPT_FAILED:
-		a->failed = true;
-		break;
-	case OPT_FOLLOW:
-		a->follow = true;
-		break;
+		return read_time(k, "to", &a->to_ms, &a->to_set);
 	case OPT_LIMIT:
-		return read_limit(k->name, a);
+		return read_limit(k, a);
 	case OPT_FORMAT:
-		return read_format(k->name, a);
+		return read_format(k, a);
 	default:
-		bad_argument(k->name, c, argv);
+		bad_argument(k->name, k->letters, c, argv);
 		command_usage(stderr, k);
 		return EXIT_USAGE;
 	}
-	return -1;
 }
+
+/* ---- the command line ---------------------------------------------------- */
 
 /*
  * The arguments of a command into *a.  Returns -1 to go on, else the exit
@@ -441,7 +462,7 @@ command_line(int argc, char **argv)
 			puts("cpactl " CPA_MANAGER_VERSION);
 			return EXIT_OK;
 		default:
-			bad_argument("", c, argv);
+			bad_argument("", "", c, argv);
 			usage(stderr);
 			return EXIT_USAGE;
 		}
@@ -469,6 +490,8 @@ main(int argc, char **argv)
 {
 	int code;
 
+	/* whoever had enough of our output needs no message about it */
+	(void)signal(SIGPIPE, SIG_DFL);
 	log_open("cpactl", LOG_WARN);
 	umask(0027);
 	code = command_line(argc, argv);

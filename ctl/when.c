@@ -5,9 +5,9 @@
 #include "model/timestamp.h"
 #include "str.h"
 
-#define AGO_MAX                                                      \
-	((int64_t)100 * 366 * 24 * 3600) /* seconds: a hundred years \
-					  */
+/* March 1973; a number below is meant as a year, or as seconds */
+#define MS_MIN INT64_C(100000000000)
+#define AGO_MAX_S ((int64_t)100 * 366 * 24 * 3600) /* a hundred years */
 
 /* "24h" as seconds; -1 for anything else. */
 static int64_t
@@ -25,7 +25,7 @@ ago_s(struct str s)
 	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
 		if (s.p[s.n - 1] == units[i].unit &&
 		    str_i64((struct str){ s.p, s.n - 1 }, &n) == 0 && n >= 0 &&
-		    n <= AGO_MAX / units[i].s)
+		    n <= AGO_MAX_S / units[i].s)
 			return n * units[i].s;
 	return -1;
 }
@@ -36,7 +36,7 @@ when_parse(const char *text, int64_t now_ms, int64_t *out_ms)
 	struct str s = str_trim(str_of(text));
 	struct timestamp t;
 	char day[32];
-	int64_t ago = ago_s(s);
+	int64_t ms, ago = ago_s(s);
 
 	if (ago >= 0) {
 		*out_ms = now_ms - ago * 1000;
@@ -50,5 +50,8 @@ when_parse(const char *text, int64_t now_ms, int64_t *out_ms)
 		*out_ms = t.ms;
 		return 0;
 	}
-	return str_i64(s, out_ms);
+	if (str_i64(s, &ms) != 0 || ms < MS_MIN)
+		return -1;
+	*out_ms = ms;
+	return 0;
 }

@@ -309,14 +309,17 @@ read_some(struct page *p, const struct query *q, struct json_out *o, int64_t n,
 	db_bind_i64(st, P_events_descending_before_id, p->before_id);
 	db_bind_i64(st, P_events_descending_limit, n);
 	while ((rc = db_step(p->db, st, e)) == 1) {
+		int64_t id = db_col_i64(st, 0);
+
 		++*got;
 		if (p->written == q->limit) {
 			p->more = true;
 			break;
 		}
-		if ((rc = event_reader_row(
-			 p->reader, st, &p->arena, &row, e)) != 0)
+		if (event_reader_get(p->reader, id, &p->arena, &row, e) < 0) {
+			rc = -1;
 			break;
+		}
 		write_item(o, &row);
 		p->before_ms = row.ev.ts_ms;
 		p->before_id = row.id;

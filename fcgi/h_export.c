@@ -25,9 +25,9 @@ struct export
 {
 	struct db *db;
 	struct event_reader *reader;
-	struct codec_stream *packer;
+	struct codec_stream *packer; /* NULL: lines go out as they are */
 	struct arena arena;
-	struct buf lines;
+	struct buf lines;           /* of a page, to be packed */
 	int64_t after_ms, after_id; /* the last one written */
 	int64_t to_ms, newest_id;
 	bool full;
@@ -77,9 +77,9 @@ read_query(const struct request *rq, struct export *x, struct err *e)
 	return 0;
 }
 
-/* The lines of one page; *n of them. */
+/* The lines of one page, *n of them, behind what is in `to`. */
 static int
-read_page(struct export *x, int *n, struct err *e)
+read_page(struct export *x, struct buf *to, int *n, struct err *e)
 {
 	sqlite3_stmt *st = db_stmt(x->db, SQL_events_ascending, e);
 	struct event_row row;
@@ -94,11 +94,13 @@ read_page(struct export *x, int *n, struct err *e)
 	db_bind_i64(st, P_events_ascending_to_ms, x->to_ms);
 	db_bind_i64(st, P_events_ascending_newest_id, x->newest_id);
 	db_bind_i64(st, P_events_ascending_limit, PAGE_EVENTS);
-	json_out_init(&o, &x->lines, NULL, NULL);
+	json_out_init(&o, to, NULL, NULL);
 	while ((rc = db_step(x->db, st, e)) == 1) {
-		if ((rc = event_reader_row(
-			 x->reader, st, &x->arena, &row, e)) != 0)
+		if (event_reader_get(
+			x->reader, db_col_i64(st, 0), &x->arena, &row, e) < 0) {
+			rc = -1;
 			break;
+		}
 		event_json(&o, &row, x->full);
 		if (json_out_done(&o) != 0) {
 			rc = fail(e, ERR_UNAVAILABLE, "out of memory");
@@ -112,27 +114,33 @@ read_page(struct export *x, int *n, struct err *e)
 	return rc;
 }
 
+/* What the lines of a page become on their way out. */
+static int
+pack(struct export *x, bool last, struct err *e)
+{
+	struct str lines = buf_view(&x->lines);
+
+	if (codec_add(x->packer, lines.p, lines.n, e) == 0 &&
+	    (!last || codec_end(x->packer, e) == 0))
+		return 0;
+	return e->kind == ERR_NONE ? fail(e, ERR_UNAVAILABLE, "out of memory") :
+				     -1;
+}
+
 static int
 write_pages(struct ctx *c, struct export *x, struct response *rs, struct err *e)
 {
+	struct buf *to = x->packer != NULL ? &x->lines : rs->body;
 	int n;
 
 	do {
-		struct str lines;
-
 		/* the client's pace is not the database's */
 		ctx_set_deadline(c, PAGE_TIME_MS);
 		arena_reset(&x->arena);
 		buf_clear(&x->lines);
-		if (read_page(x, &n, e) != 0)
+		if (read_page(x, to, &n, e) != 0 ||
+		    (x->packer != NULL && pack(x, n < PAGE_EVENTS, e) != 0))
 			return -1;
-		lines = buf_view(&x->lines);
-		if (codec_add(x->packer, lines.p, lines.n, e) != 0 ||
-		    (n < PAGE_EVENTS && codec_end(x->packer, e) != 0)) {
-			if (e->kind == ERR_NONE)
-				fail(e, ERR_UNAVAILABLE, "out of memory");
-			return -1;
-		}
 		if (response_flush(rs) != 0)
 			return 0;
 	} while (n == PAGE_EVENTS);
@@ -161,8 +169,9 @@ usage_export(
 	    events_newest_id(x.db, &x.newest_id, e) != 0)
 		goto out;
 	x.reader = event_reader_new(x.db);
-	x.packer = codec_packer(codec, into_answer, rs);
-	if (x.reader == NULL || x.packer == NULL) {
+	if (codec != CODEC_NONE)
+		x.packer = codec_packer(codec, into_answer, rs);
+	if (x.reader == NULL || (codec != CODEC_NONE && x.packer == NULL)) {
 		fail(e, ERR_UNAVAILABLE, "out of memory");
 		goto out;
 	}

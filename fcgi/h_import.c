@@ -154,7 +154,7 @@ usage_import(
 	struct import_file f = { .fd = -1 };
 	enum codec codec;
 	bool handed = false;
-	int64_t id;
+	int64_t id = 0;
 	int rc = -1;
 
 	if (encoding(rq, &codec, e) != 0 || need_collectord(c, e) != 0 ||

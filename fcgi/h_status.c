@@ -153,6 +153,7 @@ write_collector(struct json_out *o, const struct status *s)
 	json_out_kbool(o, "x_alive", s->alive);
 	json_out_kint_opt(o, "x_startedAt", k->started_ms);
 	json_out_kint(o, "x_spoolBytes", k->spool_bytes);
+	json_out_kint(o, "x_slowestTransactionMs", k->slowest_transaction_ms);
 	if (k->refused_until_ms > clock_now_ms())
 		json_out_kint(o, "x_refusedUntil", k->refused_until_ms);
 	json_out_kstr_opt(o, "x_version", str_of(k->version));

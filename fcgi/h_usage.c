@@ -40,7 +40,6 @@ struct pages {
 	struct db *db;
 	struct event_reader *reader;
 	struct arena arena;
-	struct buf ids;
 };
 
 /* ---- which, and where -----------------------------------------------------
@@ -277,48 +276,26 @@ turn(struct json_out *o, const struct usage *u, size_t i)
 	}
 }
 
-/* The ids of a page as a JSON list, for json_each(). */
-static void
-list_ids(struct buf *b, const struct place *p, size_t n)
-{
-	buf_clear(b);
-	buf_char(b, '[');
-	for (size_t i = 0; i < n; i++)
-		buf_printf(b, "%s%lld", i > 0 ? "," : "", (long long)p[i].id);
-	buf_char(b, ']');
-}
-
+/* Where the page's events are read, all of them as of one moment. */
 static int
 write_page(struct pages *p, struct json_out *o, const struct usage *u,
     size_t from, size_t n, struct err *e)
 {
-	sqlite3_stmt *st = db_stmt(p->db, SQL_events_listed, e);
 	struct event_row row;
-	size_t i = from;
-	int rc;
+	int rc = 0;
 
-	if (st == NULL)
+	if (db_begin_read(p->db, e) != 0)
 		return -1;
-	list_ids(&p->ids, u->list + from, n);
-	if (p->ids.failed)
-		return fail(e, ERR_UNAVAILABLE, "out of memory");
-	db_bind_str(st, P_events_listed_ids, buf_view(&p->ids));
-	while ((rc = db_step(p->db, st, e)) == 1) {
-		if ((rc = event_reader_row(
-			 p->reader, st, &p->arena, &row, e)) != 0)
-			break;
-		/* an event that was deleted meanwhile has no row */
-		do
-			turn(o, u, i);
-		while (u->list[i++].id != row.id);
-		write_detail(o, &row.ev);
-	}
-	db_reset(st);
-	if (rc != 0)
-		return -1;
-	for (; i < from + n; i++)
+	for (size_t i = from; rc >= 0 && i < from + n; i++) {
 		turn(o, u, i);
-	return 0;
+		/* one that was deleted meanwhile has no row */
+		rc = event_reader_get(
+		    p->reader, u->list[i].id, &p->arena, &row, e);
+		if (rc == 1)
+			write_detail(o, &row.ev);
+	}
+	db_rollback(p->db);
+	return rc < 0 ? -1 : 0;
 }
 
 static void
@@ -341,7 +318,6 @@ write_tree(struct db *db, struct response *rs, struct json_out *o,
 	int rc = 0;
 
 	arena_init(&p.arena, PAGE_ARENA);
-	buf_init(&p.ids, PAGE_EVENTS * 24);
 	if ((p.reader = event_reader_new(db)) == NULL)
 		rc = fail(e, ERR_UNAVAILABLE, "out of memory");
 	for (size_t i = 0; rc == 0 && i < u->n; i += PAGE_EVENTS) {
@@ -354,7 +330,6 @@ write_tree(struct db *db, struct response *rs, struct json_out *o,
 			break;
 	}
 	event_reader_free(p.reader);
-	buf_free(&p.ids);
 	arena_free(&p.arena);
 	return rc;
 }

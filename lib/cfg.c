@@ -27,6 +27,7 @@ enum kind {
 	TEXT,   /* const char *, trimmed; fallback.text */
 	PATH,   /* const char *; in the file relative to it */
 	INT,    /* int64_t above 0; fallback.number */
+	DAYS,   /* the same, or 0 for no limit */
 	BOOL,   /* bool, false */
 	SWITCH, /* struct cfg_switch, false */
 	MODE,   /* enum collector_mode, auto */
@@ -89,6 +90,10 @@ static const struct setting settings[] = {
 	    INT, AT(import_ttl_minutes), { .number = 1440 } },
 	{ "USAGE_SPOOL_LIMIT_BYTES", "spoolLimitBytes", INT,
 	    AT(spool_limit_bytes), { .number = 1073741824 } },
+	{ "USAGE_RETENTION_DAYS", "retentionDays", DAYS, AT(retention_days),
+	    { .number = 0 } },
+	{ "USAGE_DEAD_LETTER_DAYS", "deadLetterDays", DAYS,
+	    AT(dead_letter_days), { .number = 30 } },
 };
 
 static const char *const mode_names[] = {
@@ -250,6 +255,18 @@ set_comma_list(
 	return set_list(l, s, items, n, e);
 }
 
+static int64_t
+least(const struct setting *s)
+{
+	return s->kind == INT;
+}
+
+static const char *
+range_text(const struct setting *s)
+{
+	return s->kind == INT ? "above 0" : "from 0 on";
+}
+
 /* Store a text that was found, trimmed and not blank, under `name`. */
 static int
 set_text(struct loading *l, const struct setting *s, const char *name,
@@ -258,13 +275,15 @@ set_text(struct loading *l, const struct setting *s, const char *name,
 	const char *copy;
 
 	switch (s->kind) {
-	case INT: {
+	case INT:
+	case DAYS: {
 		int64_t *number = field(l, s);
 
-		if (str_i64(text, number) != 0 || *number <= 0)
+		if (str_i64(text, number) != 0 || *number < least(s))
 			return fail(e, ERR_INPUT,
-			    "%s: \"%.*s\" is not a whole number above 0", name,
-			    text.n < 40 ? (int)text.n : 40, text.p);
+			    "%s: \"%.*s\" is not a whole number %s", name,
+			    text.n < 40 ? (int)text.n : 40, text.p,
+			    range_text(s));
 		return 0;
 	}
 	case BOOL:
@@ -301,7 +320,7 @@ set_default(struct loading *l, const struct setting *s)
 {
 	if (s->kind == TEXT)
 		*(const char **)field(l, s) = s->fallback.text;
-	else if (s->kind == INT)
+	else if (s->kind == INT || s->kind == DAYS)
 		*(int64_t *)field(l, s) = s->fallback.number;
 	else if (s->kind == SIDE)
 		*(const char **)field(l, s) = "right";
@@ -324,14 +343,16 @@ set_from_file(struct loading *l, const struct setting *s, struct err *e)
 	if (v == NULL)
 		return 0;
 	switch (s->kind) {
-	case INT: {
+	case INT:
+	case DAYS: {
 		int64_t *number = field(l, s);
 
 		if (json_in_i64(l->file, s->key, s->key, number, e) != 0)
 			return -1;
-		if (*number <= 0)
+		if (*number < least(s))
 			return fail(e, ERR_INPUT,
-			    "%s: must be a whole number above 0", s->key);
+			    "%s: must be a whole number %s", s->key,
+			    range_text(s));
 		return 1;
 	}
 	case BOOL:

@@ -40,6 +40,8 @@ struct cfg {
 	    import_ttl_minutes;
 	int64_t spool_limit_bytes; /* USAGE_SPOOL_LIMIT_BYTES, spoolLimitBytes:
 				      1 GiB */
+	int64_t retention_days;    /* of events, 0: for ever */
+	int64_t dead_letter_days;  /* 0: age alone removes none */
 };
 
 /*

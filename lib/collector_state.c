@@ -43,6 +43,7 @@ static const struct {
 	NUMBER("startedAt", started_ms),
 	NUMBER("spoolBytes", spool_bytes),
 	NUMBER("refusedUntil", refused_until_ms),
+	NUMBER("slowestTransactionMs", slowest_transaction_ms),
 	TEXT("version", version),
 #undef TEXT
 #undef NUMBER

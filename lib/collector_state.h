@@ -23,6 +23,7 @@ struct collector_state {
 	int64_t started_ms;
 	int64_t spool_bytes; /* received, not yet stored */
 	int64_t refused_until_ms;
+	int64_t slowest_transaction_ms; /* longest time others had to wait */
 	char version[32];
 };
 

@@ -9,13 +9,14 @@
 #include "clock.h"
 #include "db_impl.h"
 
-#define BUSY_MS 5000
 #define DEADLINE_STEPS 20000 /* virtual machine steps between two looks */
+#define CHECKPOINT_PAGES 1000
 
 /*
  * What each connection sets.  secure_delete overwrites what is deleted, so
  * that a removed secret does not stay in a free page.  1 MiB of cache each
  * keeps 16 threads within the memory budget; the system's cache does the rest.
+ * ANALYZE, which PRAGMA optimize may run, looks at a few rows, not at all.
  */
 static const char connection_setup[] = "PRAGMA busy_timeout = 5000;"
 				       "PRAGMA foreign_keys = ON;"
@@ -26,7 +27,7 @@ static const char connection_setup[] = "PRAGMA busy_timeout = 5000;"
 				       "PRAGMA mmap_size = 0;"
 				       "PRAGMA cache_size = -1024;"
 				       "PRAGMA journal_size_limit = 67108864;"
-				       "PRAGMA wal_autocheckpoint = 1000;";
+				       "PRAGMA analysis_limit = 400;";
 
 static const struct {
 	int code;
@@ -84,6 +85,24 @@ past_deadline(void *arg)
 
 	return db->interrupt_at_ms != 0 &&
 	       clock_mono_ms() > db->interrupt_at_ms;
+}
+
+/*
+ * Called by SQLite after a commit, once others can write again; in place of
+ * its own hook, which does the same but keeps no account.
+ */
+static int
+after_commit(void *arg, sqlite3 *handle, const char *name, int pages)
+{
+	struct db *db = arg;
+
+	db->unlocked_ns = clock_mono_ns();
+	db->wal_pages = pages;
+	/* waits for nobody; what it leaves the next one does */
+	if (pages >= CHECKPOINT_PAGES)
+		(void)sqlite3_wal_checkpoint_v2(
+		    handle, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	return SQLITE_OK;
 }
 
 /*
@@ -178,7 +197,7 @@ configure(struct db *db, enum db_mode mode, const char *path, struct err *e)
 	int rc;
 
 	sqlite3_extended_result_codes(h, 1);
-	sqlite3_busy_timeout(h, BUSY_MS);
+	sqlite3_busy_timeout(h, DB_BUSY_MS);
 	sqlite3_db_config(h, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(h, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	sqlite3_db_config(h, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
@@ -192,6 +211,7 @@ configure(struct db *db, enum db_mode mode, const char *path, struct err *e)
 	sqlite3_limit(h, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 4096);
 	sqlite3_limit(h, SQLITE_LIMIT_WORKER_THREADS, 0);
 	sqlite3_progress_handler(h, DEADLINE_STEPS, past_deadline, db);
+	sqlite3_wal_hook(h, after_commit, db);
 	rc = sqlite3_exec(h, connection_setup, NULL, NULL, NULL);
 	if (rc == SQLITE_OK && mode == DB_READ)
 		rc =
@@ -245,6 +265,12 @@ db_set_cache(struct db *db, int kib)
 }
 
 void
+db_set_busy(struct db *db, int ms)
+{
+	sqlite3_busy_timeout(db->handle, ms);
+}
+
+void
 db_close(struct db *db)
 {
 	for (int i = 0; i < SQL__MAX; i++) {
@@ -270,6 +296,30 @@ db_begin(struct db *db, struct err *e)
 	if (db_exec_text(db, "BEGIN IMMEDIATE", "begin", e) != 0)
 		return -1;
 	db->in_transaction = true;
+	db->begun_ns = clock_mono_ns();
+	db->unlocked_ns = 0;
+	return 0;
+}
+
+/* The checkpoint that may follow a commit keeps nobody from writing. */
+static void
+transaction_over(struct db *db)
+{
+	int64_t end_ns =
+	    db->unlocked_ns != 0 ? db->unlocked_ns : clock_mono_ns();
+	int64_t ms = (end_ns - db->begun_ns) / 1000000;
+
+	if (db->in_transaction && ms > db->slowest_ms)
+		db->slowest_ms = ms;
+	db->in_transaction = false;
+}
+
+int
+db_begin_read(struct db *db, struct err *e)
+{
+	if (db_exec_text(db, "BEGIN", "begin", e) != 0)
+		return -1;
+	db->in_transaction = true;
 	return 0;
 }
 
@@ -280,17 +330,17 @@ db_commit(struct db *db, struct err *e)
 		db_rollback(db);
 		return -1;
 	}
-	db->in_transaction = false;
+	transaction_over(db);
 	return 0;
 }
 
 void
 db_rollback(struct db *db)
 {
-	db->in_transaction = false;
 	/* SQLite has rolled back by itself after a full disk or an I/O error */
 	if (db->handle != NULL && !sqlite3_get_autocommit(db->handle))
 		sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
+	transaction_over(db);
 }
 
 sqlite3_stmt *

@@ -21,6 +21,8 @@
 #include "sql.h"
 #include "str.h"
 
+#define DB_BUSY_MS 5000 /* how long every connection waits for a lock */
+
 enum db_mode {
 	DB_READ,  /* a bug in a report cannot write */
 	DB_WRITE, /* read and write, the file must exist */
@@ -32,6 +34,10 @@ struct db {
 	sqlite3_stmt *stmt[SQL__MAX];
 	bool in_transaction;
 	int64_t interrupt_at_ms; /* see db_deadline() */
+	int64_t slowest_ms;      /* longest time from db_begin() until others
+				    could write again */
+	int64_t wal_pages;       /* in the WAL after our last commit */
+	int64_t begun_ns, unlocked_ns; /* of the transaction in hand */
 };
 
 /*
@@ -44,6 +50,9 @@ int db_open(struct db *db, const char *path, enum db_mode mode,
 
 /* Give this connection another page cache than the usual 1 MiB. */
 void db_set_cache(struct db *db, int kib);
+
+/* Wait at most so long for locks; DB_BUSY_MS is the usual. */
+void db_set_busy(struct db *db, int ms);
 
 /* Finalise everything and close; harmless on a closed one. */
 void db_close(struct db *db);
@@ -63,6 +72,11 @@ int db_migrate(struct db *db,
 int db_schema_check(struct db *db, struct err *e) ATTR_USE_RESULT;
 
 int db_begin(struct db *db, struct err *e) ATTR_USE_RESULT;
+/*
+ * What is read from here on is of one moment; ended by db_rollback().  It
+ * also spares a lock for each statement.
+ */
+int db_begin_read(struct db *db, struct err *e) ATTR_USE_RESULT;
 int db_commit(struct db *db, struct err *e) ATTR_USE_RESULT;
 /* Undo what was begun; harmless outside a transaction. */
 void db_rollback(struct db *db);

@@ -40,7 +40,7 @@ struct event_reader {
 	char ts_text[40], request_id[65];
 };
 
-enum column {
+enum column { /* of event_get */
 	COL_ID,
 	COL_TS_MS,
 	COL_TS_NS,
@@ -349,12 +349,26 @@ read_numbers(sqlite3_stmt *st, struct usage_event *ev)
 	ev->fail_status_code = optional(st, COL_FAIL_STATUS);
 }
 
+/* A column's text in a; what does not fit sets a->failed. */
+static struct str
+keep(sqlite3_stmt *st, enum column col, struct arena *a)
+{
+	struct str v = db_col_blob(st, (int)col);
+
+	if (v.n > 0)
+		v.p = arena_strdup(a, v);
+	if (v.p == NULL)
+		v.n = 0;
+	return v;
+}
+
 static void
-read_own_texts(struct event_reader *r, sqlite3_stmt *st, struct usage_event *ev)
+read_own_texts(struct event_reader *r, sqlite3_stmt *st, struct arena *a,
+    struct usage_event *ev)
 {
 	struct str id = db_col_blob(st, COL_REQUEST_ID);
 
-	ev->ts_text = db_col_str(st, COL_TS_TEXT);
+	ev->ts_text = keep(st, COL_TS_TEXT, a);
 	ev->ts_text_given = ev->ts_text.n > 0;
 	if (ev->ts_text.n == 0)
 		ev->ts_text = (struct str){ r->ts_text,
@@ -362,20 +376,21 @@ read_own_texts(struct event_reader *r, sqlite3_stmt *st, struct usage_event *ev)
 	if (sqlite3_column_type(st, COL_REQUEST_ID) == SQLITE_BLOB &&
 	    id.n <= 32) {
 		hex_encode(id.p, id.n, r->request_id);
-		id = (struct str){ r->request_id, 2 * id.n };
+		ev->request_id = (struct str){ r->request_id, 2 * id.n };
+	} else {
+		ev->request_id = keep(st, COL_REQUEST_ID, a);
 	}
-	ev->request_id = id;
 }
 
 /* The hash is computed again, unless it came with the event. */
 static void
-read_hash(sqlite3_stmt *st, struct usage_event *ev)
+read_hash(sqlite3_stmt *st, struct arena *a, struct usage_event *ev)
 {
 	struct str key = db_col_blob(st, COL_HASH16);
 	struct str rest = db_col_blob(st, COL_HASH_REST);
 
 	if ((ev->flags & EVENT_HASH_TEXT) != 0) {
-		ev->hash_text = rest;
+		ev->hash_text = keep(st, COL_HASH_REST, a);
 		sha256(rest.p, rest.n, ev->hash);
 	} else if (key.n + rest.n == SHA256_BYTES && rest.n > 0) {
 		memcpy(ev->hash, key.p, key.n);
@@ -398,7 +413,7 @@ event_reader_row(struct event_reader *r, sqlite3_stmt *st, struct arena *a,
 	memset(out, 0, sizeof *out);
 	out->id = db_col_i64(st, COL_ID);
 	read_numbers(st, ev);
-	read_own_texts(r, st, ev);
+	read_own_texts(r, st, a, ev);
 	if (read_texts(r, st, ev, e) != 0 || read_identity(r, st, ev, e) != 0)
 		return -1;
 	if (!db_col_is_null(st, COL_DETAIL) &&
@@ -409,8 +424,25 @@ event_reader_row(struct event_reader *r, sqlite3_stmt *st, struct arena *a,
 	ev->fail_summary = detail.fail_summary;
 	ev->response_metadata_json = detail.response_metadata;
 	header_columns_of(detail.metadata, &out->header);
-	read_hash(st, ev);
-	return 0;
+	read_hash(st, a, ev);
+	return a->failed ? fail(e, ERR_TOO_LARGE, "out of memory") : 0;
+}
+
+int
+event_reader_get(struct event_reader *r, int64_t id, struct arena *a,
+    struct event_row *out, struct err *e)
+{
+	sqlite3_stmt *st = db_stmt(r->db, SQL_event_get, e);
+	int rc;
+
+	if (st == NULL)
+		return -1;
+	db_bind_i64(st, P_event_get_id, id);
+	rc = db_step(r->db, st, e);
+	if (rc == 1 && event_reader_row(r, st, a, out, e) != 0)
+		rc = -1;
+	db_reset(st);
+	return rc;
 }
 
 int

@@ -1,6 +1,6 @@
 /*
- * Events out of the database: a row of sql/read_events.sql as a struct
- * usage_event, its numbers turned into texts again.
+ * Events out of the database: a row of event_get as a struct usage_event, its
+ * numbers turned into texts again.
  */
 #ifndef EVENT_READ_H
 #define EVENT_READ_H
@@ -29,11 +29,21 @@ struct event_row {
 };
 
 /*
- * The row that st stands on.  Texts are in a, views of st, or the reader's
- * own: they live until the statement steps or the next row is read, whichever
- * comes first.  ERR_INTERNAL for a broken row, ERR_TOO_LARGE when a is full.
+ * The event that st, which has the columns of event_get, stands on.  Texts
+ * are in a or the reader's own; they live until the next event is read.
+ * ERR_INTERNAL for a broken row, ERR_TOO_LARGE when a is full.
  */
 int event_reader_row(struct event_reader *r, sqlite3_stmt *st, struct arena *a,
+    struct event_row *out, struct err *e) ATTR_USE_RESULT;
+
+/*
+ * The event of that id: 1, 0 when there is none, -1; else as
+ * event_reader_row().
+ *
+ * Call it while the statement that gave the id is open: SQLite takes a lock
+ * for each statement that stands alone, which costs more than the event.
+ */
+int event_reader_get(struct event_reader *r, int64_t id, struct arena *a,
     struct event_row *out, struct err *e) ATTR_USE_RESULT;
 
 /* The greatest id there is: what came later is not seen by a reading. */

@@ -280,18 +280,17 @@ json_out_str(struct json_out *o, struct str s)
 		return;
 	to = begin(o, to);
 	*to++ = '"';
-	for (;;) {
-		to = copy_text(to, (struct str){ s.p, n });
-		took(o, to);
+	while (n < s.n) {
+		took(o, copy_text(to, (struct str){ s.p, n }));
 		s.p += n;
 		s.n -= n;
-		if (s.n == 0)
-			break;
 		n = piece_of(o, s);
 		if ((to = room(o, 6 * n + 1)) == NULL)
 			return;
 	}
-	put(o, "\"", 1);
+	to = copy_text(to, s);
+	*to++ = '"';
+	took(o, to);
 }
 
 void
@@ -312,9 +311,8 @@ json_out_key_str(struct json_out *o, struct str key)
 }
 
 void
-json_out_key(struct json_out *o, const char *key)
+json_out_plain_key(struct json_out *o, const char *key, size_t n)
 {
-	size_t n = strlen(key);
 	char *to = room(o, n + 4);
 
 	if (to == NULL)
@@ -379,55 +377,6 @@ void
 json_out_raw(struct json_out *o, struct str json)
 {
 	value(o, json.p, json.n);
-}
-
-void
-json_out_kstr(struct json_out *o, const char *key, struct str s)
-{
-	json_out_key(o, key);
-	json_out_str(o, s);
-}
-
-void
-json_out_kz(struct json_out *o, const char *key, const char *z)
-{
-	json_out_key(o, key);
-	json_out_z(o, z);
-}
-
-void
-json_out_kint(struct json_out *o, const char *key, int64_t v)
-{
-	json_out_key(o, key);
-	json_out_int(o, v);
-}
-
-void
-json_out_kdouble(struct json_out *o, const char *key, double v)
-{
-	json_out_key(o, key);
-	json_out_double(o, v);
-}
-
-void
-json_out_kbool(struct json_out *o, const char *key, bool v)
-{
-	json_out_key(o, key);
-	json_out_bool(o, v);
-}
-
-void
-json_out_kstr_opt(struct json_out *o, const char *key, struct str s)
-{
-	if (s.n > 0)
-		json_out_kstr(o, key, s);
-}
-
-void
-json_out_kint_opt(struct json_out *o, const char *key, int64_t v)
-{
-	if (v != 0)
-		json_out_kint(o, key, v);
 }
 
 int

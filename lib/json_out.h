@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "buf.h"
 #include "str.h"
@@ -40,8 +41,14 @@ void json_out_object(struct json_out *o);     /* { */
 void json_out_object_end(struct json_out *o); /* } */
 void json_out_array(struct json_out *o);      /* [ */
 void json_out_array_end(struct json_out *o);  /* ] */
-/* A key of the program's own, of plain ASCII; others by the next one. */
-void json_out_key(struct json_out *o, const char *key);
+/* A key of the program's own, of n bytes of plain ASCII. */
+void json_out_plain_key(struct json_out *o, const char *key, size_t n);
+static inline void
+json_out_key(struct json_out *o, const char *key)
+{
+	/* the length of a literal is known when this is compiled */
+	json_out_plain_key(o, key, strlen(key));
+}
 void json_out_key_str(struct json_out *o, struct str key);
 void json_out_str(struct json_out *o, struct str s);
 void json_out_z(struct json_out *o, const char *z); /* NULL writes null */
@@ -53,15 +60,55 @@ void json_out_null(struct json_out *o);
 void json_out_raw(struct json_out *o, struct str json);
 
 /* Key and value in one call. */
-void json_out_kstr(struct json_out *o, const char *key, struct str s);
-void json_out_kz(struct json_out *o, const char *key, const char *z);
-void json_out_kint(struct json_out *o, const char *key, int64_t v);
-void json_out_kdouble(struct json_out *o, const char *key, double v);
-void json_out_kbool(struct json_out *o, const char *key, bool v);
+static inline void
+json_out_kstr(struct json_out *o, const char *key, struct str s)
+{
+	json_out_key(o, key);
+	json_out_str(o, s);
+}
+
+static inline void
+json_out_kz(struct json_out *o, const char *key, const char *z)
+{
+	json_out_key(o, key);
+	json_out_z(o, z);
+}
+
+static inline void
+json_out_kint(struct json_out *o, const char *key, int64_t v)
+{
+	json_out_key(o, key);
+	json_out_int(o, v);
+}
+
+static inline void
+json_out_kdouble(struct json_out *o, const char *key, double v)
+{
+	json_out_key(o, key);
+	json_out_double(o, v);
+}
+
+static inline void
+json_out_kbool(struct json_out *o, const char *key, bool v)
+{
+	json_out_key(o, key);
+	json_out_bool(o, v);
+}
 
 /* The same, left out when empty or 0 ("omitempty" in the contract). */
-void json_out_kstr_opt(struct json_out *o, const char *key, struct str s);
-void json_out_kint_opt(struct json_out *o, const char *key, int64_t v);
+static inline void
+json_out_kstr_opt(struct json_out *o, const char *key, struct str s)
+{
+	if (s.n > 0)
+		json_out_kstr(o, key, s);
+}
+
+static inline void
+json_out_kint_opt(struct json_out *o, const char *key, int64_t v)
+{
+	if (v != 0)
+		json_out_kint(o, key, v);
+}
 
 /* A newline, and what is pending to the sink.  Returns 0, or -1 if anything
  * failed. */

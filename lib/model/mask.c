@@ -50,7 +50,7 @@ has_key_prefix(struct str s)
 	return false;
 }
 
-static bool
+bool
 looks_secret(struct str s)
 {
 	if (memchr(s.p, ' ', s.n) != NULL || memchr(s.p, '/', s.n) != NULL ||

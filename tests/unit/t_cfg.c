@@ -146,6 +146,8 @@ nothing_said(void **state)
 	assert_int_equal(c.import_max_sessions, 2);
 	assert_int_equal(c.import_ttl_minutes, 1440);
 	assert_int_equal(c.spool_limit_bytes, 1073741824);
+	assert_int_equal(c.retention_days, 0);
+	assert_int_equal(c.dead_letter_days, 30);
 	cfg_free(&c);
 	assert_null(c.data_dir);
 	cfg_free(&c); /* twice is harmless */
@@ -179,7 +181,8 @@ everything_by_variable(void **state)
 		    "USAGE_IMPORT_DISK_QUOTA_BYTES", "2",
 		    "USAGE_IMPORT_MAX_SESSIONS", "3",
 		    "USAGE_IMPORT_SESSION_TTL_MINUTES", "4",
-		    "USAGE_SPOOL_LIMIT_BYTES", "5")),
+		    "USAGE_SPOOL_LIMIT_BYTES", "5", "USAGE_RETENTION_DAYS",
+		    "90", "USAGE_DEAD_LETTER_DAYS", "0")),
 	    0);
 	assert_string_equal(c.file, named_file);
 	assert_string_equal(c.data_dir, "/d");
@@ -195,6 +198,8 @@ everything_by_variable(void **state)
 	assert_int_equal(c.batch_size, 1000);
 	assert_int_equal(c.poll_interval_ms, 250);
 	assert_int_equal(c.query_limit, 7);
+	assert_int_equal(c.retention_days, 90);
+	assert_int_equal(c.dead_letter_days, 0);
 	assert_string_equal(c.cors_origins[0], "https://a");
 	assert_string_equal(c.cors_origins[1], "https://b");
 	assert_null(c.cors_origins[2]);
@@ -232,6 +237,7 @@ everything_by_file(void **state)
 	    "\"tlsSkipVerify\":true,\"quotaCooldownEnabled\":true,"
 	    "\"accountActionsEnabled\":true,"
 	    "\"accountActionsAutoDisable\":false,\"spoolLimitBytes\":8,"
+	    "\"retentionDays\":0,\"deadLetterDays\":9,"
 	    "\"unknown\":{\"is\":\"ignored\"}}");
 	/* a blank variable says nothing */
 	assert_int_equal(
@@ -252,6 +258,8 @@ everything_by_file(void **state)
 	assert_int_equal(c.batch_size, 5);
 	assert_int_equal(c.poll_interval_ms, 6);
 	assert_int_equal(c.query_limit, 7);
+	assert_int_equal(c.retention_days, 0);
+	assert_int_equal(c.dead_letter_days, 9);
 	assert_string_equal(c.cors_origins[0], "https://a");
 	assert_null(c.cors_origins[1]);
 	assert_below_dir(c.panel_path, "p");
@@ -455,6 +463,12 @@ values_that_are_wrong(void **state)
 		    "USAGE_BATCH_SIZE: \"abc\" is not a whole number above 0" },
 		{ "USAGE_BATCH_SIZE", "0",
 		    "USAGE_BATCH_SIZE: \"0\" is not a whole number above 0" },
+		{ "USAGE_RETENTION_DAYS", "-1",
+		    "USAGE_RETENTION_DAYS: \"-1\" is not a whole number from "
+		    "0 on" },
+		{ "USAGE_DEAD_LETTER_DAYS", "month",
+		    "USAGE_DEAD_LETTER_DAYS: \"month\" is not a whole number "
+		    "from 0 on" },
 		{ "USAGE_QUERY_LIMIT", "-5",
 		    "USAGE_QUERY_LIMIT: \"-5\" is not a whole number above 0" },
 		{ "USAGE_POLL_INTERVAL_MS", "1.5",
@@ -501,6 +515,8 @@ files_that_are_wrong(void **state)
 		{ "{} trailing", "" }, { "{\"batchSize\":\"5\"}", "batchSize" },
 		{ "{\"batchSize\":0}", "batchSize" },
 		{ "{\"batchSize\":1.5}", "batchSize" },
+		{ "{\"retentionDays\":-1}", "retentionDays" },
+		{ "{\"deadLetterDays\":\"30\"}", "deadLetterDays" },
 		{ "{\"queue\":5}", "queue" },
 		{ "{\"queue\":\"a\\u0000b\"}", "queue" },
 		{ "{\"tlsSkipVerify\":\"yes\"}", "tlsSkipVerify" },

@@ -71,6 +71,7 @@ row_keeps_every_member(void **state)
 		.started_ms = 5,
 		.spool_bytes = 6,
 		.refused_until_ms = 7,
+		.slowest_transaction_ms = 8,
 		.version = "0.1.0" },
 			       back;
 	struct err e;

@@ -182,6 +182,65 @@ rolls_back_and_commits(void **state)
 	db_close(&db);
 }
 
+/* As long as nobody else can write, and no longer. */
+static void
+the_longest_transaction_is_kept(void **state)
+{
+	struct db db;
+	struct err e;
+
+	(void)state;
+	open_fresh(&db, in_dir("a.sqlite"));
+	db.slowest_ms = 0;
+	assert_int_equal(db_begin(&db, &e), 0);
+	usleep(30000);
+	put(&db, "k", "1");
+	assert_int_equal(db_commit(&db, &e), 0);
+	assert_in_range(db.slowest_ms, 30, 2000);
+	/* what is undone counts as well, what comes between does not */
+	db.slowest_ms = 0;
+	assert_int_equal(db_begin(&db, &e), 0);
+	usleep(10000);
+	db_rollback(&db);
+	assert_in_range(db.slowest_ms, 10, 2000);
+	db.slowest_ms = 0;
+	usleep(30000);
+	put(&db, "k", "2");
+	db_rollback(&db);
+	assert_int_equal(db.slowest_ms, 0);
+	db_close(&db);
+}
+
+/* The WAL is copied back at commits and begins anew while nobody reads. */
+static void
+the_wal_stays_small_by_itself(void **state)
+{
+	struct db db, reader;
+	int64_t most = 0;
+	struct err e;
+
+	(void)state;
+	open_fresh(&db, in_dir("a.sqlite"));
+	run(&db, "CREATE TABLE filler (x)");
+	assert_true(db.wal_pages > 0);
+	for (int i = 0; i < 30; i++) {
+		run(&db, "INSERT INTO filler VALUES (randomblob(800000))");
+		most = db.wal_pages > most ? db.wal_pages : most;
+	}
+	assert_in_range(most, 1000, 1500);
+	assert_int_equal(db_open(&reader, in_dir("a.sqlite"), DB_READ, &e), 0);
+	run(&reader, "BEGIN");
+	assert_int_equal(number(&reader, "SELECT count(*) FROM filler"), 30);
+	for (int i = 0; i < 30; i++)
+		run(&db, "INSERT INTO filler VALUES (randomblob(800000))");
+	assert_true(db.wal_pages > 5000);
+	db_close(&reader);
+	run(&db, "INSERT INTO filler VALUES (1)");
+	run(&db, "INSERT INTO filler VALUES (1)");
+	assert_true(db.wal_pages < 1000);
+	db_close(&db);
+}
+
 static void
 statements_are_reused_clean(void **state)
 {
@@ -375,6 +434,8 @@ main(void)
 		CASE(reader_cannot_write),
 		CASE(needs_the_file),
 		CASE(rolls_back_and_commits),
+		CASE(the_longest_transaction_is_kept),
+		CASE(the_wal_stays_small_by_itself),
 		CASE(statements_are_reused_clean),
 		CASE(locked_database_says_so),
 		CASE(full_database_says_so),

@@ -311,6 +311,78 @@ a_transaction_that_fails_leaves_nothing(void **state)
 	rig_close(&r);
 }
 
+/* Where accounts are from in the tests: counts how often it is asked. */
+struct source {
+	struct account_list *list;
+	int asked;
+};
+
+static const struct account_list *
+give(void *arg)
+{
+	struct source *source = arg;
+
+	source->asked++;
+	return source->list;
+}
+
+/* Asked for once a batch, and only for events that have a use for it. */
+static void
+events_are_told_who_paid(void **state)
+{
+	struct source source = { .asked = 0 };
+	struct buf answer;
+	struct rig r;
+	struct err e;
+
+	(void)state;
+	rig_open(&r, "accounts");
+	ingest_use_accounts(r.in, give, &source);
+	ingest(&r, "[" EVENT("1") ",{\"refresh\":true}]", SPOOL_END_OK);
+	assert_true(r.result.refresh);
+	assert_int_equal(source.asked, 0);
+	/* nobody knows: stored as it is */
+	ingest(&r,
+	    "[{\"timestamp\":1,\"auth_index\":\"i\"},"
+	    "{\"timestamp\":2,\"auth_index\":\"i\"}]",
+	    SPOOL_END_OK);
+	assert_false(r.result.refresh);
+	assert_int_equal(source.asked, 1);
+	assert_int_equal(
+	    figure(&r.db, "SELECT count(*) FROM events WHERE snapshot_ms > 0"),
+	    0);
+	source.list = account_list_parse(
+	    STR("[{\"auth_index\":\"i\",\"email\":\"a@x.y\",\"name\":\"f\"}]"),
+	    77, &e);
+	assert_non_null(source.list);
+	/* several transactions, with the one list */
+	buf_init(&answer, 1024 * 1024);
+	buf_z(&answer, "[" EVENT("2"));
+	for (int i = 0; i < 2100; i++)
+		buf_printf(&answer, ",{\"timestamp\":%d,\"auth_index\":\"%s\"}",
+		    1700000000 + i, i % 2 == 0 ? "i" : "j");
+	buf_char(&answer, ']');
+	put_batch(&r, buf_view(&answer), 4096, SPOOL_END_OK);
+	assert_int_equal(take(&r, &e), 0);
+	assert_int_equal(source.asked, 2);
+	assert_int_equal(
+	    figure(&r.db, "SELECT count(*) FROM events e JOIN identities i ON "
+			  "i.id = e.identity_id WHERE i.account = 'a@x.y' AND "
+			  "i.file = 'f' AND e.snapshot_ms = 77"),
+	    1050);
+	assert_int_equal(
+	    figure(&r.db, "SELECT count(*) FROM events WHERE snapshot_ms > 0"),
+	    1050);
+	/* the list is not looked at once the batch is over */
+	account_list_free(source.list);
+	source.list = NULL;
+	/* what is known already is no new event for having an account now */
+	ingest(&r, "[{\"timestamp\":1,\"auth_index\":\"i\"}]", SPOOL_END_OK);
+	assert_int_equal(r.result.skipped, 1);
+	buf_free(&answer);
+	rig_close(&r);
+}
+
 /* The numbers of the old database must not be written into the new one. */
 static void
 another_database_begins_with_its_own_numbers(void **state)
@@ -420,6 +492,7 @@ main(void)
 		cmocka_unit_test(damage_on_the_disk_is_a_gap_and_no_stop),
 		cmocka_unit_test(an_event_that_is_refused_holds_up_nothing),
 		cmocka_unit_test(a_transaction_that_fails_leaves_nothing),
+		cmocka_unit_test(events_are_told_who_paid),
 		cmocka_unit_test(another_database_begins_with_its_own_numbers),
 		cmocka_unit_test(a_huge_element_passes),
 		cmocka_unit_test(an_element_beyond_all_measure_is_no_stop),

@@ -32,7 +32,8 @@ static const char *const hot[] = {
 	"overview_newest",
 	"usage_newest",
 	"dict_text",
-	"events_listed",
+	"event_get",
+	"events_descending",
 };
 
 /* These look at events as a whole, and why they may. */
