@@ -89,10 +89,12 @@ check_filters(const json_t *filters, struct err *e)
 	json_t *walked = (json_t *)(uintptr_t)filters;
 
 	json_object_foreach (walked, key, v) {
-		bool all = str_eq_nocase(str_of(key), STR("include_failed")) &&
-			   json_is_true(v);
+		/* of this one, false is what leaves something out */
+		bool all = str_eq_nocase(str_of(key), STR("include_failed")) ?
+			       json_is_true(v) :
+			       asks_nothing(v);
 
-		if (!all && !json_is_null(v) && !asks_nothing(v))
+		if (!all && !json_is_null(v))
 			return not_yet("filters.", key, e);
 	}
 	return 0;

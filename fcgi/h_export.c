@@ -178,8 +178,6 @@ usage_export(
 	response_lines(rs, "application/x-ndjson");
 	response_header(rs, "Content-Disposition",
 	    "attachment; filename=\"usage-events.jsonl\"");
-	/* it may be larger than a web server wants to hold */
-	response_header(rs, "X-Accel-Buffering", "no");
 	response_header(rs, "Vary", "Accept-Encoding");
 	if (codec != CODEC_NONE)
 		response_header(rs, "Content-Encoding", codec_name(codec));

@@ -102,9 +102,10 @@ answer_done(
 	return 0;
 }
 
+/* A job that nobody has begun is taken back, and *handed with it. */
 static int
 answer_waiting(struct ctx *c, struct db *db, const struct job *job,
-    struct response *rs, struct err *e)
+    bool *handed, struct response *rs, struct err *e)
 {
 	bool cancelled = false;
 	struct json_out *o;
@@ -112,10 +113,12 @@ answer_waiting(struct ctx *c, struct db *db, const struct job *job,
 	if (job->state == JOB_QUEUED &&
 	    job_cancel(db, job->id, &cancelled, e) != 0)
 		return -1;
-	if (cancelled)
+	if (cancelled) {
+		*handed = false;
 		return fail_code(e, ERR_UNAVAILABLE, "collector_busy",
 		    "collectord did not begin the import within a minute; "
 		    "nothing was imported, try again later");
+	}
 	response_header(rs, "Location",
 	    arena_printf(
 		&c->arena, "/v0/management/jobs/%lld", (long long)job->id));
@@ -128,7 +131,8 @@ answer_waiting(struct ctx *c, struct db *db, const struct job *job,
 }
 
 static int
-wait_for(struct ctx *c, int64_t id, struct response *rs, struct err *e)
+wait_for(
+    struct ctx *c, int64_t id, bool *handed, struct response *rs, struct err *e)
 {
 	struct db *db = ctx_db(c, e);
 	struct job job;
@@ -140,7 +144,7 @@ wait_for(struct ctx *c, int64_t id, struct response *rs, struct err *e)
 	if ((rc = job_wait(db, id, WAIT_MS, &c->arena, &job, e)) < 0)
 		return -1;
 	if (rc == 0)
-		return answer_waiting(c, db, &job, rs, e);
+		return answer_waiting(c, db, &job, handed, rs, e);
 	if (job.state == JOB_DONE)
 		return answer_done(c, &job, rs, e);
 	return fail(e, ERR_UNAVAILABLE, "the import was not done: %.*s",
@@ -165,7 +169,7 @@ usage_import(
 		goto out;
 	handed = hand_over(c, &f, &id, e) == 0;
 	if (handed)
-		rc = wait_for(c, id, rs, e);
+		rc = wait_for(c, id, &handed, rs, e);
 out:
 	import_file_close(&f, !handed);
 	return rc;

@@ -391,7 +391,7 @@ read_hash(sqlite3_stmt *st, struct arena *a, struct usage_event *ev)
 
 	if ((ev->flags & EVENT_HASH_TEXT) != 0) {
 		ev->hash_text = keep(st, COL_HASH_REST, a);
-		sha256(rest.p, rest.n, ev->hash);
+		sha256(ev->hash_text.p, ev->hash_text.n, ev->hash);
 	} else if (key.n + rest.n == SHA256_BYTES && rest.n > 0) {
 		memcpy(ev->hash, key.p, key.n);
 		memcpy(ev->hash + key.n, rest.p, rest.n);

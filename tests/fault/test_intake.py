@@ -341,17 +341,6 @@ def test_a_newer_database_is_left_alone(cpa, daemon):
     assert open(daemon.db, "rb").read() == before
 
 
-@pytest.fixture(scope="session")
-def full_disk_shim(tmp_path_factory):
-    """A library that makes writes fail with ENOSPC while a file exists."""
-    lib = tmp_path_factory.mktemp("shim") / "full_disk.so"
-    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "full_disk.c")
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", str(lib), source, "-ldl"], check=True)
-    needed = subprocess.run(["ldd", os.path.join(BUILD, "collectord")], capture_output=True, text=True).stdout
-    sanitizer = [line.split()[2] for line in needed.splitlines() if "libasan" in line]
-    return ":".join([*sanitizer, str(lib)])  # its run-time library insists on being the first
-
-
 @pytest.mark.slow
 def test_a_full_disk_asks_for_nothing(cpa, daemon, full_disk_shim, tmp_path):
     flag = tmp_path / "full"

@@ -14,9 +14,9 @@ FREED_S = IO_TIMEOUT_S + 2.5
 
 
 class Application:
-    def __init__(self, directory, **env):
+    def __init__(self, directory, threads=THREADS, **env):
         self.data, self.path = str(directory / "data"), str(directory / "fcgi.sock")
-        self.log_path = str(directory / "log")
+        self.log_path, self.threads = str(directory / "log"), threads
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("CPA_", "USAGE_"))}
         self.env = dict(clean, CPA_MANAGER_ADMIN_KEY=ADMIN_KEY, **sanitizer_environment(), **env)
         self.process = None
@@ -25,7 +25,7 @@ class Application:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [os.path.join(BUILD, "cpa-manager.fcgi"), "--socket", self.path, "--data", self.data, "--threads",
-                 str(THREADS), "--io-timeout", str(int(IO_TIMEOUT_S * 1000))],
+                 str(self.threads), "--io-timeout", str(int(IO_TIMEOUT_S * 1000))],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
         wait_for(lambda: os.path.exists(self.path) and " ready" in self.log() or self.process.poll() is not None, 30)
         assert self.process.poll() is None, self.log()
