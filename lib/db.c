@@ -4,11 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "buf.h"
 #include "clock.h"
 #include "db_impl.h"
 
+#define BUSY_LOOK_NS 2000000 /* between two looks at a lock */
 #define DEADLINE_STEPS 20000 /* virtual machine steps between two looks */
 #define CHECKPOINT_PAGES 1000
 
@@ -18,8 +20,7 @@
  * keeps 16 threads within the memory budget; the system's cache does the rest.
  * ANALYZE, which PRAGMA optimize may run, looks at a few rows, not at all.
  */
-static const char connection_setup[] = "PRAGMA busy_timeout = 5000;"
-				       "PRAGMA foreign_keys = ON;"
+static const char connection_setup[] = "PRAGMA foreign_keys = ON;"
 				       "PRAGMA synchronous = FULL;"
 				       "PRAGMA secure_delete = ON;"
 				       "PRAGMA temp_store = MEMORY;"
@@ -75,6 +76,26 @@ db_fail(struct db *db, const char *what, struct err *e)
 
 	return db_fail_code(db->handle, sqlite3_extended_errcode(db->handle),
 	    path == NULL ? "" : path, what, e);
+}
+
+/*
+ * Called by SQLite while somebody else has the lock; 0 gives up.  Its own
+ * handler comes to sleep 100 ms at a time, and between the transactions of an
+ * import, which follow each other closely, it hardly ever finds a gap.
+ */
+static int
+wait_for_lock(void *arg, int looks)
+{
+	const struct timespec pause = { 0, BUSY_LOOK_NS };
+	struct db *db = arg;
+	int64_t now_ms = clock_mono_ms();
+
+	if (looks == 0)
+		db->busy_since_ms = now_ms;
+	if (now_ms - db->busy_since_ms >= db->busy_ms)
+		return 0;
+	nanosleep(&pause, NULL);
+	return 1;
 }
 
 /* Called by SQLite every so many steps; not 0 interrupts the statement. */
@@ -197,7 +218,8 @@ configure(struct db *db, enum db_mode mode, const char *path, struct err *e)
 	int rc;
 
 	sqlite3_extended_result_codes(h, 1);
-	sqlite3_busy_timeout(h, DB_BUSY_MS);
+	db->busy_ms = DB_BUSY_MS;
+	sqlite3_busy_handler(h, wait_for_lock, db);
 	sqlite3_db_config(h, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(h, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	sqlite3_db_config(h, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
@@ -267,7 +289,7 @@ db_set_cache(struct db *db, int kib)
 void
 db_set_busy(struct db *db, int ms)
 {
-	sqlite3_busy_timeout(db->handle, ms);
+	db->busy_ms = ms;
 }
 
 void

@@ -34,6 +34,8 @@ struct db {
 	sqlite3_stmt *stmt[SQL__MAX];
 	bool in_transaction;
 	int64_t interrupt_at_ms; /* see db_deadline() */
+	int64_t busy_ms;         /* see db_set_busy() */
+	int64_t busy_since_ms;   /* of the lock that is waited for */
 	int64_t slowest_ms;      /* longest time from db_begin() until others
 				    could write again */
 	int64_t wal_pages;       /* in the WAL after our last commit */

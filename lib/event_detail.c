@@ -219,7 +219,7 @@ event_detail_unpack(struct detail_reader *r, struct db *db, struct arena *a,
     struct str blob, int64_t dict_id, struct event_detail *out, struct err *e)
 {
 	const struct json_tree *row, *summary, *metadata;
-	struct str json = { NULL, 0 };
+	struct str json = { "", 0 };
 	const char *at;
 
 	*out = (struct event_detail){ .metadata = NULL };

@@ -163,15 +163,15 @@ def test_sigterm_in_the_middle(daemon, app):
 def test_killed_before_it_was_begun(daemon, app):
     """A second import waits behind the first; both are done by the next daemon."""
     daemon.start()
-    first = Request(app, IMPORT, lines(20_000))
-    wait_until(daemon, 2000)
-    second = Request(app, IMPORT, lines(300, 20_000))
-    wait_for(lambda: daemon.count("jobs") == 2)
+    first = Request(app, IMPORT, lines(40_000))
+    wait_until(daemon, 1000)
+    second = Request(app, IMPORT, lines(300, 40_000))
+    wait_for(lambda: daemon.count("jobs") == 2, step_s=0.002)
     daemon.kill()
     assert daemon.sql("SELECT state FROM jobs ORDER BY id") == [("running",), ("queued",)]
     daemon.start()
-    assert (first.wait().json["added"], second.wait().json["added"]) == (20_000, 300)
-    assert_stored(daemon, 20_300)
+    assert (first.wait().json["added"], second.wait().json["added"]) == (40_000, 300)
+    assert_stored(daemon, 40_300)
     assert_all_done(daemon)
 
 
@@ -321,19 +321,20 @@ def test_live_events_do_not_wait_for_an_import(cpa, daemon, app):
 
 
 def test_short_writes_do_not_wait_for_an_import(daemon, app):
+    """Its transactions follow each other closely; a save still gets between them."""
     daemon.start()
-    running = Request(app, IMPORT, lines(60_000))
+    running = Request(app, IMPORT, lines(100_000))
     wait_until(daemon, 1000)
     took = []
-    for i in range(6):
+    for i in range(20):
         begun = time.monotonic()
         answer = app.ask("PUT", "/v0/management/api-key-aliases", ADMIN_KEY,
                          json.dumps({"items": [{"apiKeyHash": f"{i:064x}", "alias": f"alias {i}"}]}).encode())
         took.append(time.monotonic() - begun)
         assert answer.status == 200, answer.raw
     assert progress(daemon)[0] == "running", "the import was over too soon to prove anything"
-    assert max(took) < 1, took
-    assert running.wait().json["added"] == 60_000
+    assert sorted(took)[10] < 0.08 and max(took) < 0.5, took
+    assert running.wait().json["added"] == 100_000
 
 
 # ---- the client
@@ -458,8 +459,8 @@ def test_kill_9_while_dead_letters_are_read_again(daemon, app, named):
     good, bad = generated(7500), 2000
     payloads = [*(f'{{"broken {i}' for i in range(bad)), *good, "{more", good[0]]
     with contextlib.closing(sqlite3.connect(daemon.db, timeout=10)) as db, db:
-        db.executemany("INSERT INTO dead_letters (created_ms, reason, payload, digest) VALUES (1, 'old', ?, ?)",
-                       [(p.encode(), f"{i:032d}".encode()) for i, p in enumerate(payloads)])
+        db.executemany("INSERT INTO dead_letters (created_ms, reason, payload, digest) VALUES (?, 'old', ?, ?)",
+                       [(time.time_ns() // 1_000_000, p.encode(), f"{i:032d}".encode()) for i, p in enumerate(payloads)])
         db.execute("UPDATE counters SET value = ? WHERE name = 'dead_letters'", (len(payloads),))
         ids = [r[0] for r in db.execute("SELECT id FROM dead_letters ORDER BY id")]
     running = Request(app, "/v0/management/collector/dead-letters/retry", json.dumps({"ids": ids} if named else {}).encode())

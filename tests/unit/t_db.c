@@ -72,7 +72,6 @@ sets_every_connection(void **state)
 		{ "PRAGMA application_id", DB_APPLICATION_ID },
 		{ "PRAGMA user_version", SCHEMA_VERSION },
 		{ "PRAGMA synchronous", 2 },
-		{ "PRAGMA busy_timeout", 5000 },
 		{ "PRAGMA foreign_keys", 1 },
 		{ "PRAGMA secure_delete", 1 },
 		{ "PRAGMA temp_store", 2 },
@@ -273,7 +272,7 @@ locked_database_says_so(void **state)
 	(void)state;
 	open_fresh(&holder, in_dir("a.sqlite"));
 	assert_int_equal(db_open(&db, in_dir("a.sqlite"), DB_WRITE, &e), 0);
-	sqlite3_busy_timeout(db.handle, 20);
+	db_set_busy(&db, 20);
 	assert_int_equal(db_begin(&holder, &e), 0);
 	assert_int_equal(db_begin(&db, &e), -1);
 	assert_int_equal(e.kind, ERR_UNAVAILABLE);

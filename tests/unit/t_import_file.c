@@ -182,16 +182,16 @@ it_stays_when_it_is_handed_over(void **state)
 static void
 names_that_are_none(void **state)
 {
-	char path[PATH_MAX], small[40];
+	char path[PATH_MAX], small[41];
 
 	(void)state;
 	assert_true(import_file_path(
 	    "/d", STR("0123456789abcdef0123456789abcdef"), path, sizeof path));
 	assert_string_equal(path, "/d/0123456789abcdef0123456789abcdef");
 	assert_true(import_file_path("/d12345",
-	    STR("0123456789abcdef0123456789abcdef"), small, sizeof small + 1));
-	assert_false(import_file_path("/d12345",
 	    STR("0123456789abcdef0123456789abcdef"), small, sizeof small));
+	assert_false(import_file_path("/d12345",
+	    STR("0123456789abcdef0123456789abcdef"), small, sizeof small - 1));
 	assert_false(import_file_path("/d", STR(""), path, sizeof path));
 	assert_false(
 	    import_file_path("/d", (struct str){ NULL, 0 }, path, sizeof path));

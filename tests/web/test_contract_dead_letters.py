@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import time
 
 import pytest
 from harness import CPA_KEY, FakeCpa, generated, wait_for
@@ -21,11 +22,13 @@ def server(request, make_stack):
     cpa = FakeCpa(faults="http_strings=1")
     s = make_stack(web=request.param)
     cpa.push([*BROKEN, generated(1)[0]])
-    answer = s.request("POST", "/setup", {"cpaBaseUrl": cpa.url, "managementKey": CPA_KEY, "pollIntervalMs": 50}, key=True)
-    assert answer.status == 200, answer.body
-    wait_for(lambda: s.get("/status").json["events"] == 1 and total(s) == len(BROKEN), 20, "the dead letters")
-    yield s
-    cpa.stop()
+    try:
+        answer = s.request("POST", "/setup", {"cpaBaseUrl": cpa.url, "managementKey": CPA_KEY, "pollIntervalMs": 50}, key=True)
+        assert answer.status == 200, answer.body
+        wait_for(lambda: s.get("/status").json["events"] == 1 and total(s) == len(BROKEN), 20, "the dead letters")
+        yield s
+    finally:
+        cpa.stop()
 
 
 def letters(s, query=""):
@@ -48,8 +51,8 @@ def put(s, *payloads):
         ids = []
         for p in payloads:
             digest = hashlib.sha256(p.encode() + os.urandom(8)).digest()
-            ids.append(db.execute("INSERT INTO dead_letters (created_ms, reason, payload, digest) VALUES (1700000000000, 'old', ?, ?)",
-                                  (p.encode(), digest)).lastrowid)
+            ids.append(db.execute("INSERT INTO dead_letters (created_ms, reason, payload, digest) VALUES (?, 'old', ?, ?)",
+                                  (time.time_ns() // 1_000_000, p.encode(), digest)).lastrowid)
         db.execute("UPDATE counters SET value = value + ? WHERE name = 'dead_letters'", (len(ids),))
     return ids
 

@@ -34,12 +34,14 @@ def collected(request, make_stack):
     """A stack that has collected every recorded payload, those that are no JSON included."""
     cpa = FakeCpa(events=os.path.join(ROOT, "tests/data/events.jsonl"), faults="http_strings=1")
     s = make_stack(web=request.param)
-    answer = s.request("POST", "/setup", {"cpaBaseUrl": cpa.url, "managementKey": CPA_KEY, "pollIntervalMs": 50}, key=True)
-    assert answer.status == 200, answer.body
-    wait_for(lambda: cpa.state()["queued"] == 0 and all(s.get("/status").json[k] >= n for k, n in REFERENCE["status"].items()),
-             20, "the events")
-    yield s
-    cpa.stop()
+    try:
+        answer = s.request("POST", "/setup", {"cpaBaseUrl": cpa.url, "managementKey": CPA_KEY, "pollIntervalMs": 50}, key=True)
+        assert answer.status == 200, answer.body
+        wait_for(lambda: cpa.state()["queued"] == 0 and all(s.get("/status").json[k] >= n for k, n in REFERENCE["status"].items()),
+                 20, "the events")
+        yield s
+    finally:
+        cpa.stop()
 
 
 def same(mine, theirs):
