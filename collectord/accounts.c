@@ -20,7 +20,8 @@
  * then, and when it was in vain, too, storing has not even noticed.
  */
 #define NO_WAIT_MS (RETRY_MS + FETCH_MS + 1000)
-#define TICK_MS 1000 /* the thread looks so often whether it is time */
+#define WATCH_MS 60000 /* between two looks at how many requests there were */
+#define TICK_MS 1000   /* the thread looks so often whether it is time */
 
 /* One list and where it is from; the last to let go of it frees it. */
 struct map {
@@ -29,6 +30,16 @@ struct map {
 	char base[1024], key[512];
 	int64_t asked_ms;    /* monotonic */
 	unsigned generation; /* of what it shows */
+};
+
+/*
+ * CPA counts the requests of its accounts.  When they grow and no event
+ * comes, somebody else takes the events.
+ */
+struct watch {
+	int64_t looked_ms;   /* Unix time of the last look; 0: none */
+	int64_t requests;    /* as of then */
+	int64_t consumed_ms; /* the last event, as of then */
 };
 
 struct accounts {
@@ -42,6 +53,7 @@ struct accounts {
 	int64_t failed_ms;       /* monotonic: asked in vain; 0: not lately */
 	unsigned failed_version; /* ... with that configuration */
 	char logged[512];        /* the trouble that the log has last */
+	struct watch watch;
 };
 
 struct accounts *
@@ -296,6 +308,40 @@ put_failure(struct accounts *a, unsigned version, const char *text)
 	text_set(a->logged, sizeof a->logged, text);
 }
 
+/*
+ * Compare with the last look: requests without events.  Those that were made
+ * just now have an event on its way.
+ */
+static void
+watch(struct accounts *a, const struct map *m)
+{
+	struct watch now = { .looked_ms = clock_now_ms(),
+		.requests = account_list_requests(m->list) };
+	struct watch *last = &a->watch;
+	int64_t since_ms = now.looked_ms - last->looked_ms;
+
+	now.consumed_ms = daemon_consumed(a->d);
+	if (now.consumed_ms != last->consumed_ms)
+		atomic_store(&a->d->others_consume, false);
+	else if (since_ms < WATCH_MS && since_ms >= 0)
+		return; /* too soon to tell */
+	else if (last->looked_ms != 0 && now.requests > last->requests)
+		atomic_store(&a->d->others_consume, true);
+	*last = now;
+}
+
+/* While all is quiet: is it time for another look? */
+static bool
+is_watch_due(const struct accounts *a)
+{
+	int64_t since_ms = clock_now_ms() - a->watch.looked_ms;
+
+	/* a wrong key is tried by the reader alone */
+	return daemon_is_running(a->d) &&
+	       (a->watch.looked_ms == 0 || since_ms < 0 ||
+		   since_ms >= WATCH_MS);
+}
+
 /* Ask for the list if it is time to.  Under the lock, but not all along. */
 static bool
 renew(struct accounts *a, struct http *http)
@@ -308,14 +354,19 @@ renew(struct accounts *a, struct http *http)
 	int status;
 
 	daemon_source(a->d, &s, &version);
-	due = a->needed_ms != 0 && clock_mono_ms() - a->needed_ms < LIVELY_MS &&
-	      !is_younger(a, &s, RENEW_MS) && may_ask(a, &s, version, RETRY_MS);
+	due =
+	    ((a->needed_ms != 0 && clock_mono_ms() - a->needed_ms < LIVELY_MS &&
+		 !is_younger(a, &s, RENEW_MS)) ||
+		is_watch_due(a)) &&
+	    may_ask(a, &s, version, RETRY_MS);
 	if (due) {
 		pthread_mutex_unlock(&a->lock);
 		m = fetch(a, http, &s, generation, &status, &e);
 		if (status == 401 || status == 403)
 			daemon_tell_refused(a->d, version);
 		pthread_mutex_lock(&a->lock);
+		if (m != NULL)
+			watch(a, m);
 		if (m != NULL)
 			put_map(a, m);
 		else

@@ -2,7 +2,8 @@
  * CPA's accounts, kept at hand: a thread asks for the list, and the writer
  * tells events from the latest one who paid for them.
  *
- * Only while events come that need it is CPA asked at all.  The list is
+ * Only while events come that need it is CPA asked, and once a minute to see
+ * whether it works without an event coming.  The list is
  * renewed before it is too old, so that storing waits for CPA only when
  * events come after a pause, and then for a moment.
  */

@@ -91,6 +91,28 @@ daemon_tell_consumed(struct daemon *d, int64_t ms)
 	pthread_mutex_unlock(&d->lock);
 }
 
+int64_t
+daemon_consumed(struct daemon *d)
+{
+	int64_t ms;
+
+	pthread_mutex_lock(&d->lock);
+	ms = d->state.last_consumed_ms;
+	pthread_mutex_unlock(&d->lock);
+	return ms;
+}
+
+bool
+daemon_is_running(struct daemon *d)
+{
+	bool running;
+
+	pthread_mutex_lock(&d->lock);
+	running = strcmp(d->state.collector, "running") == 0;
+	pthread_mutex_unlock(&d->lock);
+	return running;
+}
+
 void
 daemon_tell_refused(struct daemon *d, unsigned version)
 {

@@ -57,7 +57,8 @@ struct daemon {
 	atomic_bool stopping;    /* no new batches */
 	atomic_bool reader_done; /* nothing more will come into the spool */
 	atomic_bool failed;      /* a thread could not start */
-	atomic_bool reload;      /* SIGHUP: read the settings again */
+	atomic_bool others_consume; /* CPA works and no event comes */
+	atomic_bool reload;         /* SIGHUP: read the settings again */
 	atomic_int_fast64_t reader_alive_ms, writer_alive_ms; /* monotonic */
 
 	pthread_mutex_t lock; /* covers what stands below */
@@ -80,6 +81,9 @@ void daemon_source_set(struct daemon *d, const struct source_config *in);
 void daemon_tell(struct daemon *d, const char *collector, const char *transport,
     const char *error, const char *hint);
 void daemon_tell_consumed(struct daemon *d, int64_t ms);
+/* When the last event came, Unix time; 0: none since the start. */
+int64_t daemon_consumed(struct daemon *d);
+bool daemon_is_running(struct daemon *d);
 /* The key of that version of the configuration was refused. */
 void daemon_tell_refused(struct daemon *d, unsigned version);
 

@@ -161,13 +161,24 @@ reader_in_touch(struct reader *r)
 	contact_made(&r->contact, r->d);
 }
 
+/* What a person should know though all seems well. */
+static const char *
+advice_of(const struct reader *r)
+{
+	if (r->advice[0] != '\0' || !atomic_load(&r->d->others_consume))
+		return r->advice;
+	return "CPA answers requests and no event comes: another program "
+	       "takes them from its queue, which hands out each only once. "
+	       "Stop the other one.";
+}
+
 void
 reader_tell_running(struct reader *r, const char *transport)
 {
 	reader_in_touch(r);
 	if (r->draining)
 		return;
-	daemon_tell(r->d, "running", transport, "", r->advice);
+	daemon_tell(r->d, "running", transport, "", advice_of(r));
 	if (r->logged[0] != '\0')
 		log_write(LOG_INFO, "queue is read again",
 		    LOG_Z("transport", transport));

@@ -16,6 +16,7 @@ struct account_list {
 	struct account *accounts;
 	size_t n; /* sorted by index, none twice */
 	int64_t at_ms;
+	int64_t requests; /* of all accounts together */
 };
 
 /* Names in order of preference, closed by NULL. */
@@ -181,6 +182,18 @@ keep_entries(struct account_list *l, const struct entry *entries, size_t n)
 	}
 }
 
+/* Every entry counts, also one that events do not name. */
+static int64_t
+count_requests(const struct json_tree *v)
+{
+	uint64_t n = 0;
+
+	for (; v != NULL; v = v->next)
+		n += (uint64_t)value_int(json_tree_get(v, STR("success"))) +
+		     (uint64_t)value_int(json_tree_get(v, STR("failed")));
+	return (int64_t)n;
+}
+
 struct account_list *
 account_list_parse(struct str answer, int64_t at_ms, struct err *e)
 {
@@ -207,6 +220,7 @@ account_list_parse(struct str answer, int64_t at_ms, struct err *e)
 		fail(e, ERR_INPUT, "no list of accounts");
 		goto out;
 	}
+	l->requests = count_requests(v);
 	/* one entry that is the answer itself has nothing after it */
 	entries = read_entries(v, &work, &n);
 	if (entries != NULL)
@@ -222,6 +236,12 @@ out:
 	account_list_free(l);
 	arena_free(&work);
 	return out;
+}
+
+int64_t
+account_list_requests(const struct account_list *l)
+{
+	return l->requests;
 }
 
 void

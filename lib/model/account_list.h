@@ -27,6 +27,9 @@ struct account_list *account_list_parse(
 /* NULL is fine. */
 void account_list_free(struct account_list *l);
 
+/* Requests that CPA has made with all of them since it started. */
+int64_t account_list_requests(const struct account_list *l);
+
 /* The account of that index, NULL when there is none.  It lives as l does. */
 const struct account *account_list_find(
     const struct account_list *l, struct str auth_index);

@@ -1,4 +1,5 @@
 """What may have been lost stands in the table of gaps, with the time and the reason; what was not does not."""
+import json
 import time
 
 import pytest
@@ -109,3 +110,35 @@ def test_a_poll_interval_longer_than_cpa_remembers_is_told(cpa, daemon):
     daemon.env["USAGE_POLL_INTERVAL_MS"] = "3000"
     daemon.start()
     wait_for(lambda: "poll interval" in daemon.state().get("hint", ""), 10, "the hint")
+
+
+@pytest.mark.parametrize("mode", ["http", "auto"])
+def test_another_consumer_of_the_queue_is_told(cpa, daemon, clock, mode):
+    def accounts(success, failed):
+        cpa.faults(auth_files_body=json.dumps(
+            {"files": [{"name": "a.json", "auth_index": "1", "success": success, "failed": failed}]}))
+
+    def looks_again(at_ms):
+        before = cpa.state()["auth_files"]
+        clock(at_ms)
+        wait_for(lambda: cpa.state()["auth_files"] > before, 10, "another look")
+        time.sleep(0.5)
+
+    accounts(10, 1)
+    daemon.env["USAGE_COLLECTOR_MODE"] = mode
+    daemon.start()
+    wait_for(lambda: is_running(daemon) and cpa.state()["auth_files"] > 0)
+    looks_again(70_000)
+    assert daemon.state()["hint"] == "", "nothing has happened"
+    accounts(11, 1)
+    cpa.push(generated(1))
+    wait_for(lambda: daemon.count() == 1)
+    looks_again(140_000)
+    assert daemon.state()["hint"] == "", "the request has its event"
+    accounts(15, 2)
+    looks_again(210_000)
+    wait_for(lambda: "another program takes them" in daemon.state()["hint"], 10, "the hint")
+    cpa.push(generated(2)[1:])
+    wait_for(lambda: daemon.count() == 2)
+    looks_again(280_000)
+    wait_for(lambda: daemon.state()["hint"] == "", 10, "the hint to go")
