@@ -13,9 +13,9 @@ is_time(const char *text, int64_t expected)
 	int64_t ms = 7;
 
 	if (when_parse(text, NOW, &ms) != 0)
-		fail_msg("\"%s\" is not taken", text);
+		FAIL("\"%s\" is not taken\n", text);
 	if (ms != expected)
-		fail_msg("\"%s\" is %lld, not %lld", text, (long long)ms,
+		FAIL("\"%s\" is %lld, not %lld\n", text, (long long)ms,
 		    (long long)expected);
 }
 
@@ -25,7 +25,7 @@ is_none(const char *text)
 	int64_t ms = 7;
 
 	if (when_parse(text, NOW, &ms) == 0)
-		fail_msg("\"%s\" is taken for %lld", text, (long long)ms);
+		FAIL("\"%s\" is taken for %lld\n", text, (long long)ms);
 	assert_int_equal(ms, 7);
 }
 
