@@ -141,7 +141,7 @@ resp_link_reply(struct resp_link *l, struct resp_link *beside, struct daemon *d,
 		if (left <= 0)
 			return fail(e, ERR_UPSTREAM, "i/o timeout");
 		if (poll(fds, 2, (int)(left < NAP_MS ? left : NAP_MS)) > 0 &&
-		    fds[1].revents != 0) {
+		    beside != NULL && fds[1].revents != 0) {
 			n = resp_link_fill(beside, NULL);
 			/* a peer that has gone would wake us for ever */
 			if (n < 0)
