@@ -55,7 +55,7 @@ check_retention(const struct manager_config *m, const struct cpa_usage *usage,
 
 int
 connect_prove(struct ctx *c, struct response *rs,
-    const struct manager_config *m, bool publish, struct err *e)
+    const struct manager_config *m, bool publish, bool raise, struct err *e)
 {
 	struct cpa_usage usage;
 	struct db *db;
@@ -73,6 +73,12 @@ connect_prove(struct ctx *c, struct response *rs,
 			return -1;
 		*e = kept;
 		return -1;
+	}
+	if (raise && usage.retention_s < CPA_RETENTION_S) {
+		if (cpa_raise_retention(c->http, m->cpa_url, m->cpa_key, e) !=
+		    0)
+			return -1;
+		usage.retention_s = CPA_RETENTION_S;
 	}
 	if (m->collector_enabled && check_retention(m, &usage, e) != 0)
 		return -1;

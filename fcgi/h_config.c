@@ -94,7 +94,7 @@ refuse_env(const struct manager_config *base, const struct manager_config *m,
 /* Step 4: a connection must be whole, and proved. */
 static int
 prove(struct ctx *c, struct response *rs, const struct manager_config *m,
-    struct err *e)
+    bool raise, struct err *e)
 {
 	bool url = m->cpa_url[0] != '\0', key = m->cpa_key[0] != '\0';
 
@@ -102,7 +102,7 @@ prove(struct ctx *c, struct response *rs, const struct manager_config *m,
 		return fail_code(e, ERR_INPUT, "cpa_connection_required",
 		    "cpaBaseUrl and managementKey are required");
 	if (url)
-		return connect_prove(c, rs, m, m->collector_enabled, e);
+		return connect_prove(c, rs, m, m->collector_enabled, raise, e);
 	if (m->collector_enabled)
 		return fail_code(e, ERR_INPUT,
 		    "cpa_connection_required_for_monitoring",
@@ -141,17 +141,20 @@ config_put(
 	struct manager_config base, m = { .cpa_key = "" };
 	const json_t *submitted = NULL;
 	struct json_out *o;
+	bool raise = false;
 	json_t *body;
 	int rc = -1;
 
 	if ((body = request_json(rq, e)) == NULL)
 		return -1;
 	if (json_in_object(body, "config", "config", &submitted, e) != 0 ||
+	    json_in_bool(body, "x_raise_retention", "x_raise_retention", &raise,
+		e) != 0 ||
 	    ctx_settings(c, &base, e) != 0)
 		goto out;
 	m = base;
 	if (settings_merge(submitted, &base, &c->arena, &m, e) != 0 ||
-	    refuse_env(&base, &m, e) != 0 || prove(c, rs, &m, e) != 0 ||
+	    refuse_env(&base, &m, e) != 0 || prove(c, rs, &m, raise, e) != 0 ||
 	    save(c, &m, e) != 0)
 		goto wipe;
 	m.source = base.source == SOURCE_ENV ? SOURCE_ENV : SOURCE_DB;

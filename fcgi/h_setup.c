@@ -12,7 +12,7 @@
 struct setup {
 	struct str url, key, mode, queue, side;
 	int64_t batch_size, poll_interval_ms, query_limit;
-	bool tls_skip_verify, monitoring, publish;
+	bool tls_skip_verify, monitoring, publish, raise;
 };
 
 static int
@@ -44,7 +44,9 @@ read_body(const json_t *body, const struct manager_config *base,
 	    json_in_bool(body, "tlsSkipVerify", "tlsSkipVerify",
 		&s->tls_skip_verify, e) != 0 ||
 	    json_in_bool(body, "requestMonitoringEnabled",
-		"requestMonitoringEnabled", &s->monitoring, e) != 0)
+		"requestMonitoringEnabled", &s->monitoring, e) != 0 ||
+	    json_in_bool(body, "x_raise_retention", "x_raise_retention",
+		&s->raise, e) != 0)
 		return -1;
 	publish_given =
 	    json_in_get(body, "ensureUsageStatisticsEnabled") != NULL;
@@ -163,7 +165,7 @@ setup_post(
 	m = base;
 	if (read_body(body, &base, &s, e) != 0 ||
 	    apply(c, &s, &base, &m, e) != 0 || refuse(&s, &base, &m, e) != 0 ||
-	    connect_prove(c, rs, &m, s.publish, e) != 0)
+	    connect_prove(c, rs, &m, s.publish, s.raise, e) != 0)
 		goto wipe;
 	/* a key from the environment is not written down */
 	if (base.source != SOURCE_ENV && connect_save(c, &m, true, e) != 0)

@@ -1,4 +1,5 @@
 #include "cpa.h"
+#include "cpa_impl.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -12,7 +13,6 @@
 #include "json_out.h"
 #include "settings.h"
 
-#define CALL_MS (30 * 1000)
 #define CONNECT_MS (10 * 1000)
 #define CONFIG_BYTES (8 * 1024 * 1024) /* CPA's whole configuration */
 #define RETENTION_DEFAULT_S 60
@@ -105,10 +105,9 @@ make_url(const char *base, const char *path)
 	return url;
 }
 
-/* A call that ended without an answer: one code whatever the cause. */
-static int
-call(struct http *h, const char *base, const char *path, struct http_call *c,
-    struct http_answer *answer, struct err *e)
+int
+cpa_call(struct http *h, const char *base, const char *path,
+    struct http_call *c, struct http_answer *answer, struct err *e)
 {
 	char *url = make_url(base, path);
 	int rc;
@@ -118,8 +117,10 @@ call(struct http *h, const char *base, const char *path, struct http_call *c,
 		return fail(e, ERR_UPSTREAM, "out of memory");
 	c->url = url;
 	c->connect_ms = CONNECT_MS;
-	c->body_limit_bytes = CONFIG_BYTES;
+	if (c->body_limit_bytes == 0)
+		c->body_limit_bytes = CONFIG_BYTES;
 	rc = http_do(h, c, answer, e);
+	/* without an answer it is one code whatever the cause */
 	if (rc != 0 && e != NULL)
 		e->code = "request_failed";
 	free(url);
@@ -141,7 +142,7 @@ cpa_fetch_config(struct http *h, const char *base, const char *key,
 
 	*out = (struct cpa_usage){ .retention_s = RETENTION_DEFAULT_S };
 	*status = 0;
-	if (call(h, base, "/v0/management/config", &c, &answer, e) != 0)
+	if (cpa_call(h, base, "/v0/management/config", &c, &answer, e) != 0)
 		goto out;
 	*status = answer.status;
 	if (answer.status / 100 != 2) {
@@ -175,13 +176,13 @@ cpa_enable_usage(
 		.bearer = key,
 		.body = STR("{\"value\":true}"),
 		.body_type = "application/json",
-		.total_ms = CALL_MS,
+		.total_ms = CPA_CALL_MS,
 		.follow = true };
 	struct http_answer answer;
 	char line[96];
 	int rc;
 
-	rc = call(
+	rc = cpa_call(
 	    h, base, "/v0/management/usage-statistics-enabled", &c, &answer, e);
 	if (rc == 0 && answer.status / 100 != 2) {
 		http_status_line(&answer, line, sizeof line);

@@ -38,6 +38,16 @@ int cpa_fetch_config(struct http *h, const char *base, const char *key,
 int cpa_enable_usage(struct http *h, const char *base, const char *key,
     struct err *e) ATTR_USE_RESULT;
 
+#define CPA_RETENTION_S 3600 /* the longest that CPA takes */
+
+/*
+ * Have CPA keep its queue for an hour: its config.yaml is read, that one line
+ * changed or added, and written back.  ERR_UPSTREAM, code
+ * raise_cpa_retention_failed, when CPA does not play along.
+ */
+int cpa_raise_retention(struct http *h, const char *base, const char *key,
+    struct err *e) ATTR_USE_RESULT;
+
 /*
  * Is this key known to be refused by this CPA just now?  until_ms receives
  * the end, 0 when not.  The state is bound to a digest of URL and key, so a

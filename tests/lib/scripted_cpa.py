@@ -10,7 +10,8 @@ class ScriptedCpa:
     def __init__(self, key="cpa-mgmt-secret"):
         self.key = key
         self.config = {"usage-statistics-enabled": True, "redis-usage-queue-retention-seconds": 60}
-        self.config_status = self.enable_status = 200
+        self.config_status = self.enable_status = self.yaml_status = 200
+        self.yaml = b"port: 8317\nusage-statistics-enabled: true\n"
         self.calls = []
         cpa = self
 
@@ -26,6 +27,10 @@ class ScriptedCpa:
                     self.answer(cpa.config_status, cpa.config)
                 elif self.path == "/v0/management/usage-statistics-enabled":
                     self.answer(cpa.enable_status, {"status": "ok"})
+                elif self.path == "/v0/management/config.yaml":
+                    if self.command == "PUT" and cpa.yaml_status == 200:
+                        cpa.yaml = body
+                    self.answer(cpa.yaml_status, cpa.yaml if self.command == "GET" else {"ok": True})
                 elif self.path.startswith("/v0/management/usage-queue"):
                     self.answer(200, [])
                 else:

@@ -221,3 +221,26 @@ def test_a_connection_from_the_environment(make_stack, gateway):
     # and is not written down
     for key in ("setup", "manager_config_v1"):
         assert "enc:v1:" not in json.dumps(setting(s, key))
+
+
+def test_the_retention_of_the_gateway_is_raised_with_consent(make_stack, gateway):
+    """One line of its config.yaml changes, and only when that was asked for."""
+    s = make_stack()
+    before = b"# mine\r\nport: 8317\r\nredis-usage-queue-retention-seconds: 60  # short\r\napi-keys: [\"\xc3\xa9\"]\r\n"
+    gateway.yaml = before
+    body = {"cpaBaseUrl": gateway.url, "managementKey": SECRET}
+    assert set_up(s, json.dumps(body)).status == 200
+    assert gateway.yaml == before
+    assert set_up(s, json.dumps(dict(body, x_raise_retention=True))).status == 200
+    assert gateway.yaml == before.replace(b": 60 ", b": 3600")
+    # through the configuration as well, with a poll interval that fits only then
+    gateway.yaml, config = before, s.get("/usage-service/config").json["config"]
+    config["collector"]["pollIntervalMs"] = 120_000
+    answer = s.request("PUT", "/usage-service/config", json.dumps({"config": config}), key=True)
+    assert error(answer)[:2] == (400, "poll_interval_exceeds_retention")
+    answer = s.request("PUT", "/usage-service/config", json.dumps({"config": config, "x_raise_retention": True}), key=True)
+    assert answer.status == 200 and gateway.yaml != before
+    gateway.yaml_status = 500
+    answer = set_up(s, json.dumps(dict(body, x_raise_retention=True)))
+    assert error(answer)[:2] == (502, "raise_cpa_retention_failed")
+    assert set_up(s, json.dumps(dict(body, x_raise_retention="yes"))).status == 400
