@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
+
 #include "bootstrap.h"
 #include "clock.h"
 #include "fcgi/ctx.h"
@@ -19,6 +21,7 @@ const char *auth_class_text(enum auth_class class)
 		[AUTH_NONE] = "none",
 		[AUTH_ADMIN] = "admin",
 		[AUTH_ADMIN_ONCE_CONFIGURED] = "admin-once-configured",
+		[AUTH_METRICS] = "metrics",
 	};
 
 	return text[class];
@@ -80,6 +83,20 @@ denied(struct err *e)
 	    e, ERR_DENIED, "invalid_admin_key", "invalid admin key");
 }
 
+static int
+throttled(struct response *rs, int64_t wait_ms, struct err *e)
+{
+	char seconds[24];
+
+	(void)snprintf(seconds, sizeof seconds, "%lld",
+	    (long long)((wait_ms + 999) / 1000));
+	response_header(rs, "Retry-After", seconds);
+	return fail_code(e, ERR_THROTTLED, "login_throttled",
+	    "too many wrong admin keys from this address; try again in %s "
+	    "seconds",
+	    seconds);
+}
+
 /*
  * A closed door is closed for the right key too: were it let in, every guess
  * would still be answered, and the limit would limit nothing.  Nor does the
@@ -104,17 +121,8 @@ check_admin(
 	if (key.n == 0)
 		return denied(e);
 	wait_ms = throttle_wait_ms(t, rq->remote, clock_mono_ms());
-	if (wait_ms > 0) {
-		char seconds[24];
-
-		(void)snprintf(seconds, sizeof seconds, "%lld",
-		    (long long)((wait_ms + 999) / 1000));
-		response_header(rs, "Retry-After", seconds);
-		return fail_code(e, ERR_THROTTLED, "login_throttled",
-		    "too many wrong admin keys from this address; try again "
-		    "in %s seconds",
-		    seconds);
-	}
+	if (wait_ms > 0)
+		return throttled(rs, wait_ms, e);
 	if (read_record(c, &record, e) != 0)
 		return -1;
 	match = admin_record_check(record, key, e);
@@ -142,6 +150,60 @@ is_configured(struct ctx *c, bool *yes, struct err *e)
 	return 0;
 }
 
+/*
+ * From this machine itself.  Behind another proxy everybody seems to be, so a
+ * request that was passed on is nobody's.
+ */
+static bool
+is_local(const struct request *rq)
+{
+	return (str_starts(rq->remote, STR("127.")) ||
+		   str_eq(rq->remote, STR("::1"))) &&
+	       request_param(rq, "HTTP_X_FORWARDED_FOR").n == 0 &&
+	       request_param(rq, "HTTP_FORWARDED").n == 0 &&
+	       request_param(rq, "HTTP_X_REAL_IP").n == 0;
+}
+
+/* Digests have one length, so the comparison tells nothing of the key's. */
+static bool
+same_key(struct str a, struct str b)
+{
+	unsigned char x[SHA256_BYTES], y[SHA256_BYTES];
+	bool same;
+
+	sha256(a.p, a.n, x);
+	sha256(b.p, b.n, y);
+	same = CRYPTO_memcmp(x, y, sizeof x) == 0;
+	explicit_bzero(x, sizeof x);
+	explicit_bzero(y, sizeof y);
+	return same;
+}
+
+static int
+check_metrics(
+    struct ctx *c, struct request *rq, struct response *rs, struct err *e)
+{
+	const struct cfg *cfg = c->cfg;
+	struct str key = bearer_key(rq->authorization);
+	int64_t wait_ms;
+
+	if (cfg->metrics_loopback && is_local(rq))
+		return 0;
+	if (cfg->metrics_key == NULL)
+		return fail(e, ERR_MISSING,
+		    "metrics are off; see CPA_MANAGER_METRICS_KEY");
+	wait_ms =
+	    throttle_wait_ms(c->app->throttle, rq->remote, clock_mono_ms());
+	if (key.n > 0 && wait_ms > 0)
+		return throttled(rs, wait_ms, e);
+	if (key.n > 0 && same_key(key, str_of(cfg->metrics_key)))
+		return 0;
+	if (key.n > 0)
+		throttle_wrong(c->app->throttle, rq->remote, clock_mono_ms());
+	return fail_code(
+	    e, ERR_DENIED, "invalid_metrics_key", "invalid metrics key");
+}
+
 int
 auth_check(struct ctx *c, struct request *rq, struct response *rs,
     enum auth_class class, struct err *e)
@@ -159,6 +221,8 @@ auth_check(struct ctx *c, struct request *rq, struct response *rs,
 		if (is_configured(c, &configured, NULL) == 0 && !configured)
 			return 0;
 		return check_admin(c, rq, rs, e);
+	case AUTH_METRICS:
+		return check_metrics(c, rq, rs, e);
 	case AUTH_ADMIN:
 	case AUTH__MAX:
 		break;

@@ -22,6 +22,7 @@ enum auth_class {
 	AUTH_NONE,                  /* everybody */
 	AUTH_ADMIN,                 /* the admin key */
 	AUTH_ADMIN_ONCE_CONFIGURED, /* everybody, until CPA is connected */
+	AUTH_METRICS, /* a key of its own, or this machine; off by default */
 	AUTH__MAX
 };
 

@@ -16,6 +16,7 @@
 #include "crypt.h"
 #include "db.h"
 #include "err.h"
+#include "fcgi/auth.h"
 #include "http.h"
 #include "settings.h"
 
@@ -33,6 +34,8 @@ struct app {
 	struct throttle *throttle;
 	atomic_bool warned_no_authorization;
 	atomic_int exports; /* running */
+	/* answered so far, by class of the route and first digit */
+	atomic_uint_least64_t answers[AUTH__MAX][6];
 
 	pthread_mutex_t lock;    /* for what follows */
 	int64_t db_retry_at_ms;  /* monotonic: not to be opened before */

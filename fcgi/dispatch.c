@@ -41,7 +41,7 @@ answer_options(const struct route_match *m, struct response *rs)
 
 static int
 route_request(struct ctx *c, struct request *rq, struct response *rs,
-    const struct client_io *io, struct err *e)
+    const struct client_io *io, enum auth_class *class, struct err *e)
 {
 	struct route_match m;
 	const struct route *table;
@@ -49,6 +49,8 @@ route_request(struct ctx *c, struct request *rq, struct response *rs,
 
 	table = routes_all(&n);
 	route_find(table, n, rq, &m);
+	if (m.route != NULL)
+		*class = m.route->auth;
 	if (m.path_known || rq->method == METHOD_OPTIONS)
 		cors_apply(rs, c->cfg->cors_origins, rq->origin);
 	if (rq->method == METHOD_OPTIONS) {
@@ -119,6 +121,7 @@ dispatch(struct ctx *c, char *const *params, const struct client_io *io)
 {
 	int64_t start_ns = clock_mono_ns();
 	struct err e = { .kind = ERR_NONE };
+	enum auth_class class = AUTH_NONE;
 	struct request rq;
 	struct response rs;
 	int parsed;
@@ -129,9 +132,11 @@ dispatch(struct ctx *c, char *const *params, const struct client_io *io)
 	response_init(&rs, &c->head, &c->out, io->write, io->io,
 	    rq.method == METHOD_HEAD, rq.id);
 	ctx_set_deadline(c, STATEMENT_TIME_MS);
-	if (parsed != 0 || route_request(c, &rq, &rs, io, &e) != 0)
+	if (parsed != 0 || route_request(c, &rq, &rs, io, &class, &e) != 0)
 		answer_error(c, &rq, &rs, &e);
 	(void)response_finish(&rs);
+	if (rs.status >= 100 && rs.status < 600)
+		atomic_fetch_add(&c->app->answers[class][rs.status / 100], 1);
 	log_request(&rq, &rs, clock_mono_ns() - start_ns);
 	db_rollback(&c->db);
 	buf_wipe(&c->body); /* it may hold keys */

@@ -38,6 +38,8 @@ struct cfg {
 	struct cfg_switch quota_cooldown, account_actions, auto_disable;
 	int64_t import_chunk_bytes, import_quota_bytes, import_max_sessions,
 	    import_ttl_minutes;
+	const char *metrics_key;   /* opens /metrics; NULL: none */
+	bool metrics_loopback;     /* this machine may ask without */
 	int64_t spool_limit_bytes; /* USAGE_SPOOL_LIMIT_BYTES, spoolLimitBytes:
 				      1 GiB */
 	int64_t retention_days;    /* of events, 0: for ever */

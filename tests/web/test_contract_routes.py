@@ -43,6 +43,8 @@ def test_the_auth_class_of_each_route(fresh, connected, route):
         elif route["auth"] == "admin":
             for a in answers:
                 assert_denied(a)
+        elif route["auth"] == "metrics":  # off
+            assert all(a.status == 404 for a in answers)
         else:
             assert route["auth"] == "admin-once-configured"
             assert answers[0].status == 200
@@ -50,7 +52,7 @@ def test_the_auth_class_of_each_route(fresh, connected, route):
 
 
 def test_the_table_has_each_class():
-    assert {r["auth"] for r in ROUTES} == {"none", "admin", "admin-once-configured"}
+    assert {r["auth"] for r in ROUTES} == {"none", "admin", "admin-once-configured", "metrics"}
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
@@ -72,8 +74,8 @@ def test_other_methods(fresh, pattern):
 @pytest.mark.parametrize("pattern", [p for p in PATTERNS if any(r["method"] == "GET" for r in OURS if r["pattern"] == p)])
 def test_head_is_get_without_a_body(connected, pattern):
     get, head = (connected.request(m, path_of(pattern), key=True) for m in ("GET", "HEAD"))
-    # no job has that id, and of no events an export is empty
-    assert head.status == get.status == (404 if "/jobs/" in pattern else 200) and head.body == b""
+    # no job has that id, metrics are off, and of no events an export is empty
+    assert head.status == get.status == (404 if "/jobs/" in pattern or pattern == "/metrics" else 200) and head.body == b""
     assert (get.body != b"") == (not pattern.endswith("/export"))
     assert head.headers["content-type"] == get.headers["content-type"]
 
