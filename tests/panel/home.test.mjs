@@ -264,3 +264,53 @@ test("the demo comes in by itself, also with a stale key, and says what it is", 
   await page.locator(".badge.demo").waitFor();
   quiet();
 });
+
+test("the gaps, asked for when somebody wants to see them", async () => {
+  const scene = scenes.full();
+  scene.status.gaps = 12;
+  const at = Date.now() - 3_600_000;
+  scene.gaps = {
+    items: [
+      { id: 12, fromMs: at, toMs: at + 250_000, reason: "collector_down", inDoubt: null, detail: "" },
+      { id: 11, fromMs: at - 900_000, toMs: at - 899_000, reason: "pop_in_doubt", inDoubt: 100, detail: "" },
+      { id: 10, fromMs: at - 1_900_000, toMs: at - 1_899_000, reason: "of_a_later_version", inDoubt: 1, detail: "something new" },
+    ],
+    totalCount: 12,
+  };
+  const page = await open(scene);
+  assert.equal(asked("collector/gaps"), 0);
+  const collector = card(page, "Collector");
+  await collector.getByText("When events may be missing").click();
+  await collector.getByText("The collector did not run for longer than CPA keeps events. (number unknown)").waitFor();
+  await collector.getByText("(at most 100 events)").waitFor();
+  await collector.getByText("something new (at most 1 events)").waitFor();
+  await collector.getByText("The newest 3 of 12").waitFor();
+  // another one is asked for at once
+  scene.status.gaps = scene.gaps.totalCount = 13;
+  await lookAgain(page);
+  await collector.getByText("The newest 3 of 13").waitFor();
+  quiet();
+});
+
+test("gaps that cannot be read, and none at all", async () => {
+  const scene = scenes.full();
+  scene.status.gaps = 1;
+  scene.instead = { "GET /v0/management/collector/gaps": { status: 503, body: '{"code":"request_failed","error":"database is locked"}' } };
+  const page = await open(scene);
+  await card(page, "Collector").getByText("When events may be missing").click();
+  await card(page, "Collector").locator(".gaps [role=status]").waitFor();
+  scene.status.gaps = 0;
+  await lookAgain(page);
+  await card(page, "Collector").getByText("When events may be missing").waitFor({ state: "detached" });
+  quiet(["503"]);
+});
+
+test("advice while all seems well", async () => {
+  const scene = scenes.full();
+  scene.status.collector.x_hint = "CPA publishes no usage: set usage-statistics-enabled to true.";
+  const page = await open(scene);
+  const alert = card(page, "Collector").getByRole("alert");
+  await alert.getByText("What to do").waitFor();
+  assert.ok((await alert.innerText()).includes("usage-statistics-enabled"));
+  quiet();
+});

@@ -1,6 +1,6 @@
 // Every route that the page calls, one line each.
 import { call } from "./client";
-import type { Info, ManagerConfig, Overview, SetupRequest, Status } from "./types";
+import type { Gaps, Info, ManagerConfig, Overview, SetupRequest, Status } from "./types";
 
 export { ApiError } from "./client";
 export type * from "./types";
@@ -19,6 +19,9 @@ export const api = {
       key,
       ...(signal && { signal }),
     }),
+
+  gaps: (key: string, limit: number, signal?: AbortSignal) =>
+    call<Gaps>("GET", `v0/management/collector/gaps?limit=${limit}`, { key, ...(signal && { signal }) }),
 
   config: (key: string, signal?: AbortSignal) =>
     call<ManagerConfig>("GET", "usage-service/config", { key, ...(signal && { signal }) }),

@@ -46,6 +46,22 @@ export interface Status {
   dataKeyError?: string;
 }
 
+/** A stretch of time in which events may be missing. */
+export interface Gap {
+  id: number;
+  fromMs: number;
+  toMs: number;
+  reason: string;
+  /** At most so many events; null: nobody knows. */
+  inDoubt: number | null;
+  detail: string;
+}
+
+export interface Gaps {
+  items: Gap[];
+  totalCount: number;
+}
+
 export interface Totals {
   requests: number;
   failures: number;

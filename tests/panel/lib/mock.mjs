@@ -33,6 +33,7 @@ function answer(scene, request, body) {
   if (scene.instead?.[route] !== undefined) return scene.instead[route];
   if (route === "GET /status") return json(200, scene.status);
   if (route === "GET /v0/management/overview") return json(200, scene.overview);
+  if (route === "GET /v0/management/collector/gaps") return json(200, scene.gaps);
   if (route === "GET /usage-service/config") return json(200, scene.config);
   if (route === "POST /setup") return scene.onSetup(JSON.parse(body));
   return { status: 404, body: "404 page not found\n", headers: { "Content-Type": "text/plain" } };

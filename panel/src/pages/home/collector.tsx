@@ -5,6 +5,7 @@ import { language, t, type Text } from "../../i18n";
 import { ago, bytes, clock, count, dateTime } from "../../lib/format";
 import { href } from "../../lib/router";
 import { waiting } from "./data";
+import { GapList } from "./gaps";
 
 const states: Readonly<Record<CollectorState, { text: Text; look: string }>> = {
   running: { text: "stateRunning", look: "good" },
@@ -39,11 +40,11 @@ export function advice(c: CollectorStatus): string | null {
 function Trouble({ s }: { s: Status }) {
   const c = s.collector;
   const bad = c.collector === "stopped" || c.collector === "error" || c.lastError !== undefined;
-  const todo = bad ? advice(c) : null;
+  const todo = bad ? advice(c) : (c.x_hint ?? null);
   return (
     <>
-      {bad && (
-        <div class="notice bad" role="alert">
+      {(bad || todo !== null) && (
+        <div class={`notice ${bad ? "bad" : "wait"}`} role="alert">
           {c.lastError !== undefined && <p class="mono">{c.lastError}</p>}
           {todo !== null && (
             <p>
@@ -128,6 +129,7 @@ export function CollectorCard({ s, nowMs }: { s: Status | null; nowMs: number })
         <>
           <Trouble s={s} />
           <Facts s={s} nowMs={nowMs} />
+          <GapList total={s.gaps} />
         </>
       )}
     </section>
