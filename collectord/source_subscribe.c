@@ -17,6 +17,8 @@
 #define PING_MS 30000 /* of silence */
 #define PONG_MS 10000 /* then a connection is taken for dead */
 #define BURST_MESSAGES 2000
+#define BURST_MS 25 /* under load a sync serves all messages of so long */
+#define QUIET_MS 50 /* after a pause the first one is synced at once */
 #define BURST_BYTES ((size_t)4 * 1024 * 1024)
 #define FRESH_MS 1000         /* the open batch begins anew so often */
 #define DRAIN_FAILED_MS 30000 /* until the queue is looked at again */
@@ -26,8 +28,9 @@ struct subscription {
 	struct resp_link link;
 	int64_t messages; /* of the burst in hand */
 	size_t bytes;
-	int64_t pinged_ms; /* monotonic; 0: no answer is waited for */
-	int64_t drain_ms;  /* monotonic: look at the queue then */
+	int64_t burst_ms, ended_ms; /* monotonic: its first one; the last end */
+	int64_t pinged_ms;          /* monotonic; 0: no answer is waited for */
+	int64_t drain_ms;           /* monotonic: look at the queue then */
 	int64_t fresh_ms;
 	int64_t look_ms; /* at the configuration */
 };
@@ -112,7 +115,22 @@ end_burst(struct subscription *s)
 	daemon_tell_consumed(r->d, clock_now_ms());
 	s->messages = 0;
 	s->bytes = 0;
+	s->ended_ms = clock_mono_ms();
 	return reader_ask(r);
+}
+
+/*
+ * Milliseconds that the burst in hand may still grow.  What is in the file
+ * survives this process without a sync; only a power cut would take it.
+ */
+static int64_t
+burst_left_ms(const struct subscription *s)
+{
+	int64_t now_ms = clock_mono_ms();
+
+	if (s->burst_ms - s->ended_ms > QUIET_MS)
+		return 0;
+	return s->burst_ms + BURST_MS - now_ms;
 }
 
 static int
@@ -126,7 +144,8 @@ take_message(struct subscription *s, struct str payload, struct err *e)
 	resp_bulk(&r->frame, payload);
 	if (r->frame.failed || reader_put(r, r->frame.p, r->frame.n) != 0)
 		return fail(e, ERR_UPSTREAM, "out of memory");
-	s->messages++;
+	if (s->messages++ == 0)
+		s->burst_ms = clock_mono_ms();
 	s->bytes += r->frame.n;
 	return 0;
 }
@@ -241,9 +260,9 @@ receive(struct subscription *s, struct err *e)
 		    (n = resp_link_fill(&s->link, e)) < 0)
 			return -1;
 	} while (n > 0);
-	return end_burst(s) == 0 ?
-		   0 :
-		   fail_code(e, ERR_UNAVAILABLE, "no_room", "no room");
+	if (s->messages == 0 || burst_left_ms(s) > 0 || end_burst(s) == 0)
+		return 0;
+	return fail_code(e, ERR_UNAVAILABLE, "no_room", "no room");
 }
 
 /* ---- the queue beside it ------------------------------------------------- */
@@ -259,6 +278,8 @@ drain(struct subscription *s)
 	int64_t wait_ms = r->source.poll_interval_ms;
 	enum outcome outcome;
 
+	if (end_burst(s) != 0)
+		return -1;
 	r->draining = true;
 	r->beside = &s->link;
 	do {
@@ -318,6 +339,8 @@ freshen(struct subscription *s)
 	if (clock_mono_ms() < s->fresh_ms)
 		return 0;
 	s->fresh_ms = clock_mono_ms() + FRESH_MS;
+	if (end_burst(s) != 0)
+		return -1;
 	spool_nothing(&d->spool);
 	if (spool_freshen(&d->spool, &e) != 0)
 		log_write(LOG_WARN, "spool", LOG_Z("error", e.text));
@@ -331,6 +354,8 @@ until_next(const struct subscription *s)
 
 	if (s->drain_ms < next_ms)
 		next_ms = s->drain_ms;
+	if (s->messages > 0 && burst_left_ms(s) < next_ms - now_ms)
+		return burst_left_ms(s) > 0 ? burst_left_ms(s) : 0;
 	return next_ms > now_ms ? next_ms - now_ms : 0;
 }
 

@@ -574,16 +574,6 @@ def test_cpa_may_restart_while_nothing_is_asked(daemon, cpa):
     assert daemon.count("gaps") == 0
 
 
-@pytest.mark.parametrize("mode", ["resp", "subscribe"])
-def test_other_modes_collect_over_http_and_say_so(cpa, daemon, mode):
-    daemon.env["USAGE_COLLECTOR_MODE"] = mode
-    cpa.push(generated(1))
-    daemon.start()
-    wait_for(lambda: daemon.count() == 1)
-    state = wait_for(lambda: daemon.state().get("hint") and daemon.state())
-    assert state["mode"] == mode and state["transport"] == "http" and "HTTP" in state["hint"]
-
-
 def test_a_large_answer_needs_little_memory(cpa, daemon):
     """40 MB in one answer pass through a few megabytes of memory."""
     daemon.env["USAGE_BATCH_SIZE"] = "100000"
