@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "cpa.h"
 #include "http.h"
 #include "log.h"
 
@@ -21,7 +22,9 @@
  */
 #define NO_WAIT_MS (RETRY_MS + FETCH_MS + 1000)
 #define WATCH_MS 60000 /* between two looks at how many requests there were */
-#define TICK_MS 1000   /* the thread looks so often whether it is time */
+#define CONFIG_MS ((int64_t)10 * 60 * 1000) /* between two looks at that */
+#define CONFIG_RETRY_MS 60000
+#define TICK_MS 1000 /* the thread looks so often whether it is time */
 
 /* One list and where it is from; the last to let go of it frees it. */
 struct map {
@@ -54,6 +57,8 @@ struct accounts {
 	unsigned failed_version; /* ... with that configuration */
 	char logged[512];        /* the trouble that the log has last */
 	struct watch watch;
+	int64_t config_ms; /* monotonic: look at CPA's configuration then */
+	unsigned config_version; /* ... with this of ours */
 };
 
 struct accounts *
@@ -377,6 +382,41 @@ renew(struct accounts *a, struct http *http)
 	return due;
 }
 
+/*
+ * How CPA is set up: whether it publishes usage at all, and how long it keeps
+ * it.  Asked here since the reader has no time to wait.  Not under the lock.
+ */
+static void
+look_at_config(struct accounts *a, struct http *http)
+{
+	struct source_config s;
+	struct cpa_usage usage;
+	unsigned version;
+	struct err e;
+	int status;
+
+	daemon_source(a->d, &s, &version);
+	if (version != a->config_version) {
+		a->config_version = version;
+		a->config_ms = 0;
+	}
+	/* a wrong key is tried by the reader alone */
+	if (!daemon_is_running(a->d) || clock_mono_ms() < a->config_ms)
+		goto out;
+	if (cpa_fetch_config(
+		http, s.base, s.key, FETCH_MS, &usage, &status, &e) == 0) {
+		atomic_store(&a->d->retention_ms, usage.retention_s * 1000);
+		atomic_store(&a->d->usage_off, !usage.statistics_enabled);
+		a->config_ms = clock_mono_ms() + CONFIG_MS;
+	} else {
+		if (status == 401 || status == 403)
+			daemon_tell_refused(a->d, version);
+		a->config_ms = clock_mono_ms() + CONFIG_RETRY_MS;
+	}
+out:
+	explicit_bzero(s.key, sizeof s.key);
+}
+
 void *
 accounts_main(void *arg)
 {
@@ -391,9 +431,13 @@ accounts_main(void *arg)
 		return NULL;
 	}
 	pthread_mutex_lock(&a->lock);
-	while (!atomic_load(&d->stopping))
+	while (!atomic_load(&d->stopping)) {
+		pthread_mutex_unlock(&a->lock);
+		look_at_config(a, http);
+		pthread_mutex_lock(&a->lock);
 		if (!renew(a, http))
 			wait_for_change(a, TICK_MS);
+	}
 	pthread_mutex_unlock(&a->lock);
 	http_free(http);
 	return NULL;

@@ -1,6 +1,6 @@
 /*
- * CPA's accounts, kept at hand: a thread asks for the list, and the writer
- * tells events from the latest one who paid for them.
+ * CPA's accounts and its set-up, kept at hand: a thread asks for the list, and
+ * the writer tells events from the latest one who paid for them.
  *
  * Only while events come that need it is CPA asked, and once a minute to see
  * whether it works without an event coming.  The list is

@@ -57,8 +57,10 @@ struct daemon {
 	atomic_bool stopping;    /* no new batches */
 	atomic_bool reader_done; /* nothing more will come into the spool */
 	atomic_bool failed;      /* a thread could not start */
-	atomic_bool others_consume; /* CPA works and no event comes */
-	atomic_bool reload;         /* SIGHUP: read the settings again */
+	atomic_bool others_consume;       /* CPA works and no event comes */
+	atomic_bool usage_off;            /* CPA publishes no events */
+	atomic_int_fast64_t retention_ms; /* of CPA's queue; 0: not known */
+	atomic_bool reload;               /* SIGHUP: read the settings again */
 	atomic_int_fast64_t reader_alive_ms, writer_alive_ms; /* monotonic */
 
 	pthread_mutex_t lock; /* covers what stands below */

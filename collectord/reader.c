@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "clock.h"
-#include "cpa.h"
 #include "log.h"
 
 #define DRAIN_MS 10000     /* an answer may still take so long at the end */
@@ -24,9 +23,6 @@
 #define FRAME_MAX ((size_t)RESP_BULK_MAX + 64)
 #define REST_MAX_MS ((int64_t)24 * 3600 * 1000)
 #define NO_ROOM_MS 1000 /* until it is looked whether there is room again */
-#define CONFIG_MS ((int64_t)10 * 60 * 1000)
-#define CONFIG_RETRY_MS 60000
-#define CONFIG_WAIT_MS 5000
 #define HIGHER_MS ((int64_t)5 * 60 * 1000) /* until a better way is tried */
 
 void
@@ -158,18 +154,35 @@ reader_tell(struct reader *r, const char *transport, const char *stage,
 void
 reader_in_touch(struct reader *r)
 {
+	int64_t retention_ms = atomic_load(&r->d->retention_ms);
+
+	if (retention_ms > 0)
+		r->contact.retention_ms = retention_ms;
 	contact_made(&r->contact, r->d);
 }
 
-/* What a person should know though all seems well. */
+/*
+ * What a person should know though all seems well: how CPA is set up decides
+ * what can be lost, and others may take the events.
+ */
 static const char *
 advice_of(const struct reader *r)
 {
-	if (r->advice[0] != '\0' || !atomic_load(&r->d->others_consume))
-		return r->advice;
-	return "CPA answers requests and no event comes: another program "
-	       "takes them from its queue, which hands out each only once. "
-	       "Stop the other one.";
+	const struct daemon *d = r->d;
+	int64_t retention_ms = atomic_load(&d->retention_ms);
+
+	if (atomic_load(&d->usage_off))
+		return "CPA publishes no usage: set usage-statistics-enabled "
+		       "to true in its configuration, or save the connection "
+		       "again.";
+	if (retention_ms > 0 && r->source.poll_interval_ms > retention_ms)
+		return "The poll interval is longer than CPA keeps events "
+		       "(redis-usage-queue-retention-seconds): shorten it.";
+	if (atomic_load(&d->others_consume))
+		return "CPA answers requests and no event comes: another "
+		       "program takes them from its queue, which hands out "
+		       "each only once. Stop the other one.";
+	return "";
 }
 
 void
@@ -268,8 +281,6 @@ begin_anew(struct reader *r)
 	r->way = first_way(r);
 	r->drain_way = is_auto(r) ? WAY_HTTP : WAY_RESP;
 	resp_link_close(&r->pop);
-	r->config_ms = 0;
-	r->advice[0] = '\0';
 	/* the refusal itself comes back as such a change */
 	if (r->source.refused_until_ms != 0)
 		return;
@@ -318,36 +329,6 @@ ask(struct reader *r)
 	return http_pop(r);
 }
 
-void
-reader_look_at_config(struct reader *r)
-{
-	const char *advice = "";
-	struct cpa_usage usage;
-	struct err e;
-	int status;
-
-	if (clock_mono_ms() < r->config_ms)
-		return;
-	r->config_ms = clock_mono_ms() + CONFIG_MS;
-	if (cpa_fetch_config(r->http, r->source.base, r->source.key,
-		CONFIG_WAIT_MS, &usage, &status, &e) != 0) {
-		if (status == 401)
-			reader_refused(r);
-		/* the queue tells soon enough what is wrong */
-		r->config_ms = clock_mono_ms() + CONFIG_RETRY_MS;
-		return;
-	}
-	r->contact.retention_ms = usage.retention_s * 1000;
-	if (!usage.statistics_enabled)
-		advice = "CPA publishes no usage: set "
-			 "usage-statistics-enabled to true in its "
-			 "configuration, or save the connection again.";
-	else if (r->source.poll_interval_ms > r->contact.retention_ms)
-		advice = "The poll interval is longer than CPA keeps events "
-			 "(redis-usage-queue-retention-seconds): shorten it.";
-	text_set(r->advice, sizeof r->advice, advice);
-}
-
 /* Ask once, or for as long as a subscription lasts, and wait as it went. */
 static void
 turn(struct reader *r)
@@ -357,9 +338,6 @@ turn(struct reader *r)
 	if (is_auto(r) && r->way != WAY_SUBSCRIBE &&
 	    clock_mono_ms() >= r->higher_ms)
 		r->way = WAY_SUBSCRIBE;
-	/* once the queue answers, so that a wrong key is tried once only */
-	if (r->contact.began && !r->errors_before)
-		reader_look_at_config(r);
 	switch (ask(r)) {
 	case GOT_SOME:
 		r->lively_until_ms = clock_mono_ms() + LIVELY_MS;

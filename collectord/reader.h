@@ -45,8 +45,6 @@ struct reader {
 	int64_t stop_seen_ms;
 	struct resp_link pop; /* kept between pops over RESP */
 	struct contact contact;
-	int64_t config_ms; /* monotonic: CPA is asked how it is set up then */
-	char advice[256];  /* what is wrong with that, "" : nothing */
 
 	/* a queue emptied beside a subscription: nothing of it is told */
 	bool draining;
@@ -92,12 +90,6 @@ void reader_finish(struct reader *r, enum spool_end how);
 
 /* CPA has answered: nothing is missed for now. */
 void reader_in_touch(struct reader *r);
-
-/*
- * Now and then: how CPA is set up decides what can be lost, since it may not
- * publish at all, or forget events before they are asked for.
- */
-void reader_look_at_config(struct reader *r);
 
 /* "<stage>: <error>" as the state; transport may be NULL: as it is. */
 void reader_tell(struct reader *r, const char *transport, const char *stage,

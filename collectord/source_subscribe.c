@@ -297,11 +297,9 @@ drain(struct subscription *s)
 	} else if (outcome == GOT_ERROR) {
 		wait_ms = DRAIN_FAILED_MS;
 	}
-	if (outcome == GOT_NOTHING)
-		reader_look_at_config(r);
 	r->draining = false;
 	r->beside = NULL;
-	/* what that has found shows at once */
+	/* with what has come to light meanwhile */
 	if (outcome == GOT_NOTHING)
 		reader_tell_running(r, "subscribe");
 	s->drain_ms = clock_mono_ms() + wait_ms;

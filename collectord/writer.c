@@ -38,6 +38,7 @@ struct writer {
 	struct data_key key;
 	struct ingest *ingest;
 	struct jobs *jobs;
+	bool jobs_due; /* there may be one */
 	struct upkeep upkeep;
 	bool upkeep_waits; /* more of it is to be done soon */
 	struct spool_position position;
@@ -249,6 +250,7 @@ refresh(struct writer *w, struct err *e)
 		return -1;
 	if (!opened && version == w->data_version)
 		return 0;
+	w->jobs_due = true; /* somebody has written something */
 	/* another data key may have come with the settings */
 	if (!opened && !w->key.present &&
 	    bootstrap_data_key(&w->d->cfg, &w->db, &w->key, e) != 0)
@@ -452,9 +454,12 @@ work(struct writer *w, struct err *e)
 	if ((rc == 1 && take_batch(w, &b, e) != 0) || enter_gaps(w, e) != 0)
 		return -1;
 	/* jobs go on under load as well, a step a batch; not at the end */
-	if (!atomic_load(&w->d->stopping) &&
-	    (job = jobs_step(w->jobs, &w->db, ingest_store(w->ingest), e)) < 0)
-		return -1;
+	if (w->jobs_due && !atomic_load(&w->d->stopping)) {
+		job = jobs_step(w->jobs, &w->db, ingest_store(w->ingest), e);
+		if (job < 0)
+			return -1;
+		w->jobs_due = job > 0;
+	}
 	keep_up(w, rc == 0 && job == 0);
 	if (rc == 1)
 		return 1;

@@ -91,8 +91,9 @@ def test_events_that_need_nothing_ask_nothing(cpa, daemon):
     cpa.push([event(0, ""), event(1, account_snapshot="a", project_id="p"), {"refresh": True}])
     daemon.start()
     wait_for(lambda: daemon.count() == 2)
-    time.sleep(0.3)
-    assert cpa.state()["auth_files"] == 0
+    time.sleep(1.3)
+    # but for the look that counts CPA's requests, once a minute
+    assert cpa.state()["auth_files"] <= 1
 
 
 @pytest.mark.parametrize("fault", [{"auth_files_status": 500}, {"auth_files_body": {"error": "no"}},
