@@ -38,13 +38,13 @@ struct writer {
 	struct data_key key;
 	struct ingest *ingest;
 	struct jobs *jobs;
-	bool jobs_due; /* there may be one */
 	struct upkeep upkeep;
-	bool upkeep_waits; /* more of it is to be done soon */
 	struct spool_position position;
 	int64_t data_version, looked_ms; /* settings as of */
 	struct source_config source;
 	bool source_known;
+	bool jobs_due;        /* there may be one */
+	bool upkeep_waits;    /* more of it is to be done soon */
 	bool refusal_pending; /* to be stored once the database allows it */
 	int64_t retry_ms;
 	struct stat file; /* the database's: has it been replaced? */
