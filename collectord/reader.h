@@ -108,6 +108,7 @@ void reader_alive(struct reader *r);
  * A connection to CPA that speaks RESP, with the key given: 0, or the outcome
  * that failing has, told already unless quiet.
  */
+int64_t resp_greeting_ms(const struct reader *r); /* for its answers */
 int resp_connect(struct reader *r, struct resp_link *l, const char *transport,
     enum outcome *outcome) ATTR_USE_RESULT;
 

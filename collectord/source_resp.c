@@ -10,11 +10,18 @@
 
 #define REPLY_MS 30000
 #define BESIDE_MS 5000 /* the subscription is not read meanwhile */
+#define TRIAL_MS 5000  /* there is another way, which waits for this one */
 
 static int64_t
 reply_ms(const struct reader *r)
 {
 	return r->draining ? BESIDE_MS : REPLY_MS;
+}
+
+int64_t
+resp_greeting_ms(const struct reader *r)
+{
+	return strcmp(r->source.mode, "auto") == 0 ? TRIAL_MS : REPLY_MS;
 }
 
 /* What can be done about an error of RESP. */
@@ -57,7 +64,8 @@ resp_connect(struct reader *r, struct resp_link *l, const char *transport,
 		return -1;
 	}
 	if (resp_link_send(l, words, 2, &e) != 0 ||
-	    resp_link_reply(l, r->beside, r->d, reply_ms(r), &t, &e) != 0) {
+	    resp_link_reply(l, r->beside, r->d, resp_greeting_ms(r), &t, &e) !=
+		0) {
 		if (strcmp(err_code(&e), "resp_prefix") == 0)
 			*outcome = GOT_UNSUPPORTED;
 		reader_tell(r, NULL, "auth", e.text, hint_of(&e));

@@ -13,7 +13,6 @@
 #include "log.h"
 #include "reader.h"
 
-#define REPLY_MS 30000
 #define PING_MS 30000 /* of silence */
 #define PONG_MS 10000 /* then a connection is taken for dead */
 #define BURST_MESSAGES 2000
@@ -44,7 +43,8 @@ confirmed(struct subscription *s, struct err *e)
 	struct resp_token t;
 	struct str channel = str_of(s->r->source.queue);
 
-	if (resp_link_reply(&s->link, NULL, s->r->d, REPLY_MS, &t, e) != 0)
+	if (resp_link_reply(
+		&s->link, NULL, s->r->d, resp_greeting_ms(s->r), &t, e) != 0)
 		return -1;
 	if (t.type == RESP_ERROR) {
 		if (str_contains_nocase(t.text, STR("unknown command")) ||
@@ -57,8 +57,8 @@ confirmed(struct subscription *s, struct err *e)
 		return fail_code(e, ERR_UPSTREAM, "resp_unsupported",
 		    "unexpected SUBSCRIBE response: %.*s", STR_ARG(t.text));
 	for (int64_t i = 0, n = t.number; i < n; i++) {
-		if (resp_link_reply(&s->link, NULL, s->r->d, REPLY_MS, &t, e) !=
-		    0)
+		if (resp_link_reply(&s->link, NULL, s->r->d,
+			resp_greeting_ms(s->r), &t, e) != 0)
 			return -1;
 		if ((i == 0 && !str_eq_nocase(t.text, STR("subscribe"))) ||
 		    (i == 1 && !str_eq(t.text, channel)))

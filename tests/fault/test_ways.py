@@ -130,6 +130,7 @@ def test_a_subscriber_closed_in_the_middle_of_a_burst_loses_what_was_not_sent_al
     ({"subscribe_error": "ERR unknown command 'subscribe'"}, "http"),
     ({"subscribe_weird": 1}, "http"),
     ({"resp_close_on_accept": 1}, "http"),
+    ({"subscribe_hang": 1}, "http"),
     ({"subscribe_error": "ERR unknown command 'subscribe'", "http_status": 404}, "resp"),
     ({"subscribe_error": "ERR unknown command 'subscribe'", "http_status": 501}, "resp"),
 ])
