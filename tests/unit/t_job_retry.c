@@ -342,6 +342,33 @@ a_retry_that_is_stopped(void **state)
 	    r, events, figure(&r->db, "SELECT count(*) FROM dead_letters"));
 }
 
+/* A step that fails half way leaves nothing, and is done again. */
+static void
+a_step_that_fails_half_way(void **state)
+{
+	struct rig *r = *state;
+	int64_t id, events = 0;
+	struct err e;
+
+	many_letters(r);
+	slow_down(r);
+	id = ask(r, "{}");
+	for (int i = 0; i < 2; i++) {
+		run_sql(&r->db, "ALTER TABLE counters RENAME TO away");
+		for (int k = 0; k < 3; k++)
+			assert_int_equal(
+			    jobs_step(r->jobs, &r->db, r->store, &e), -1);
+		run_sql(&r->db, "ALTER TABLE away RENAME TO counters");
+		expect_rows(r, events,
+		    figure(&r->db, "SELECT count(*) FROM dead_letters"));
+		assert_int_equal(step(r), 1);
+		events = figure(&r->db, "SELECT count(*) FROM events");
+		assert_true(events > 0 && events < MANY / 2);
+	}
+	expect_result(r, id, MANY, MANY * 8 / 10 + 1, MANY / 10 - 1, MANY / 10);
+	expect_rows(r, MANY * 8 / 10 + 1, MANY / 10);
+}
+
 static void
 an_event_that_is_refused(void **state)
 {
@@ -375,6 +402,7 @@ main(void)
 		TEST(redacted_keys_give_no_hash),
 		TEST(a_crash_changes_no_count),
 		TEST(a_retry_that_is_stopped),
+		TEST(a_step_that_fails_half_way),
 		TEST(an_event_that_is_refused),
 	};
 

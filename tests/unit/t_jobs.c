@@ -824,6 +824,51 @@ a_database_that_cannot_be_written(void **state)
 	buf_free(&b);
 }
 
+/* Let the database grow by so many pages and no more; -1: as it likes. */
+static void
+limit_pages(struct rig *r, int64_t more)
+{
+	char sql[64];
+
+	snprintf(sql, sizeof sql, "PRAGMA max_page_count = %lld",
+	    (long long)(more < 0 ? 1 << 30 :
+				   figure(&r->db, "PRAGMA page_count") + more));
+	run_sql(&r->db, sql);
+}
+
+/* A disk that fills up in the middle of a step, and has room again later. */
+static void
+a_disk_that_is_full(void **state)
+{
+	enum { N = 3000 };
+	struct rig *r = *state;
+	struct buf b = some_lines(N, "", "\n", "\n");
+	int64_t id = hand_over(r, buf_view(&b), NULL);
+	int64_t stored = 0;
+	char want[512];
+	struct err e;
+	int rc;
+
+	lines_result(N, want);
+	for (int more = 0; more < 8; more++) {
+		limit_pages(r, more);
+		while ((rc = jobs_step(r->jobs, &r->db, r->store, &e)) == 1)
+			stored = figure(&r->db, "SELECT count(*) FROM events");
+		assert_int_equal(rc, -1);
+		assert_int_equal(e.kind, ERR_UNAVAILABLE);
+		expect_state(r, id, JOB_RUNNING);
+		/* what was begun is undone, and tried again in vain */
+		expect_events(r, stored);
+		assert_int_equal(jobs_step(r->jobs, &r->db, r->store, &e), -1);
+		expect_events(r, stored);
+	}
+	limit_pages(r, -1);
+	run(r);
+	expect_result(r, id, want);
+	expect_events(r, count_of(N, false, false));
+	buf_free(&b);
+}
+
 /* An event that the database refuses is one that failed. */
 static void
 an_event_that_is_refused(void **state)
@@ -939,6 +984,7 @@ main(void)
 		TEST(damaged_progress),
 		TEST(a_job_that_is_stopped),
 		TEST(a_database_that_cannot_be_written),
+		TEST(a_disk_that_is_full),
 		TEST(an_event_that_is_refused),
 		TEST(a_snapshot_of_its_own_events),
 		TEST(leaving_a_job),
