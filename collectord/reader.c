@@ -267,8 +267,8 @@ first_way(const struct reader *r)
 	return strcmp(r->source.mode, "resp") == 0 ? WAY_RESP : WAY_SUBSCRIBE;
 }
 
-static bool
-is_auto(const struct reader *r)
+bool
+reader_is_auto(const struct reader *r)
 {
 	return strcmp(r->source.mode, "auto") == 0;
 }
@@ -279,7 +279,7 @@ begin_anew(struct reader *r)
 {
 	r->backoff_ms = BACKOFF_FIRST_MS;
 	r->way = first_way(r);
-	r->drain_way = is_auto(r) ? WAY_HTTP : WAY_RESP;
+	r->drain_way = reader_is_auto(r) ? WAY_HTTP : WAY_RESP;
 	resp_link_close(&r->pop);
 	/* the refusal itself comes back as such a change */
 	if (r->source.refused_until_ms != 0)
@@ -299,7 +299,7 @@ next_way(struct reader *r)
 	static const char *const names[] = { "subscribe", "http", "resp" };
 	enum way from = r->way;
 
-	if (!is_auto(r)) {
+	if (!reader_is_auto(r)) {
 		wait_after_error(r);
 		return;
 	}
@@ -335,7 +335,7 @@ turn(struct reader *r)
 {
 	struct err e;
 
-	if (is_auto(r) && r->way != WAY_SUBSCRIBE &&
+	if (reader_is_auto(r) && r->way != WAY_SUBSCRIBE &&
 	    clock_mono_ms() >= r->higher_ms)
 		r->way = WAY_SUBSCRIBE;
 	switch (ask(r)) {

@@ -76,6 +76,9 @@ enum outcome subscription(struct reader *r) ATTR_USE_RESULT;
 /* Number that the spool is told of: 0, not known, beside a subscription. */
 unsigned reader_count(const struct reader *r);
 
+/* May another way be taken than this one? */
+bool reader_is_auto(const struct reader *r);
+
 /* Make ready for a batch; says why not. */
 int reader_ask(struct reader *r) ATTR_USE_RESULT;
 

@@ -21,7 +21,7 @@ reply_ms(const struct reader *r)
 int64_t
 resp_greeting_ms(const struct reader *r)
 {
-	return strcmp(r->source.mode, "auto") == 0 ? TRIAL_MS : REPLY_MS;
+	return reader_is_auto(r) ? TRIAL_MS : REPLY_MS;
 }
 
 /* What can be done about an error of RESP. */

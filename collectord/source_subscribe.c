@@ -77,12 +77,11 @@ begin(struct subscription *s, enum outcome *outcome)
 {
 	struct reader *r = s->r;
 	struct str words[] = { STR("SUBSCRIBE"), str_of(r->source.queue) };
-	bool is_auto = strcmp(r->source.mode, "auto") == 0;
 	struct err e;
 
 	if (resp_connect(r, &s->link, "subscribe", outcome) != 0) {
 		/* whatever it was, the queue may still be reached over HTTP */
-		if (is_auto && !r->refusal_told)
+		if (reader_is_auto(r) && !r->refusal_told)
 			*outcome = GOT_UNSUPPORTED;
 		return -1;
 	}
@@ -94,7 +93,7 @@ begin(struct subscription *s, enum outcome *outcome)
 	    confirmed(s, &e) == 0)
 		return 0;
 	spool_nothing(&r->d->spool);
-	*outcome = is_auto ? GOT_UNSUPPORTED : GOT_ERROR;
+	*outcome = reader_is_auto(r) ? GOT_UNSUPPORTED : GOT_ERROR;
 	reader_tell(r, NULL, "subscribe", e.text,
 	    "This CPA cannot be subscribed to; collect with mode auto or "
 	    "http.");
@@ -287,8 +286,7 @@ drain(struct subscription *s)
 		outcome = r->drain_way == WAY_HTTP ? http_pop(r) : resp_pop(r);
 	} while (outcome == GOT_SOME && !atomic_load(&r->d->stopping));
 	if (outcome == GOT_UNSUPPORTED) {
-		if (strcmp(r->source.mode, "auto") == 0 &&
-		    r->drain_way == WAY_HTTP) {
+		if (reader_is_auto(r) && r->drain_way == WAY_HTTP) {
 			r->drain_way = WAY_RESP;
 			wait_ms = 0;
 		} else {

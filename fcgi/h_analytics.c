@@ -250,14 +250,11 @@ static void
 write_counts(struct json_out *o, const struct usage_event *ev)
 {
 	struct normalized_tokens t;
-	int64_t read = ev->cache_read_tokens > 0 ? ev->cache_read_tokens : 0;
 
 	event_normalized_tokens(ev, &t);
 	json_out_kint(o, "input_tokens", t.total_input);
 	json_out_kint(o, "output_tokens", ev->output_tokens);
-	/* what the older counters hold beyond the two that are told apart */
-	json_out_kint(o, "cached_tokens",
-	    (int64_t)((uint64_t)t.cache_read - (uint64_t)read));
+	json_out_kint(o, "cached_tokens", t.compat_cached);
 	json_out_kint(o, "cache_read_tokens", ev->cache_read_tokens);
 	json_out_kint(o, "cache_creation_tokens", ev->cache_creation_tokens);
 	json_out_kint(o, "reasoning_tokens", ev->reasoning_tokens);

@@ -6,6 +6,7 @@
 
 #include "collector_state.h"
 #include "fcgi/ctx.h"
+#include "fcgi/id_page.h"
 #include "fcgi/request.h"
 #include "fcgi/response.h"
 #include "fcgi/routes.h"
@@ -13,8 +14,6 @@
 #include "json_in.h"
 #include "json_tree.h"
 
-#define LIMIT_DEFAULT 50
-#define LIMIT_MAX 500
 #define IDS_MAX 10000
 #define RETRY_JOB "dead_letter_retry"
 #define WAIT_MS 60000
@@ -50,39 +49,15 @@ int
 dead_letters_get(
     struct ctx *c, struct request *rq, struct response *rs, struct err *e)
 {
-	int64_t limit = LIMIT_DEFAULT, before_id = INT64_MAX, total, last = 0;
-	int64_t n = 0;
-	sqlite3_stmt *st;
-	struct json_out *o;
-	struct db *db;
-	int rc;
+	static const struct id_page page = {
+		.rows = SQL_dead_letters_page,
+		.p_before_id = P_dead_letters_page_before_id,
+		.p_limit = P_dead_letters_page_limit,
+		.count = count_letters,
+		.write = write_letter,
+	};
 
-	if (request_query_i64(rq, "limit", 1, LIMIT_MAX, &limit, e) != 0 ||
-	    request_query_i64(rq, "before_id", 1, INT64_MAX, &before_id, e) !=
-		0 ||
-	    (db = ctx_db(c, e)) == NULL || count_letters(db, &total, e) != 0 ||
-	    (st = db_stmt(db, SQL_dead_letters_page, e)) == NULL)
-		return -1;
-	o = response_json(rs, 200);
-	json_out_object(o);
-	json_out_key(o, "items");
-	json_out_array(o);
-	db_bind_i64(st, P_dead_letters_page_before_id, before_id);
-	db_bind_i64(st, P_dead_letters_page_limit, limit + 1);
-	while ((rc = db_step(db, st, e)) == 1 && n++ < limit) {
-		write_letter(o, st);
-		last = db_col_i64(st, 0);
-	}
-	db_reset(st);
-	if (rc < 0)
-		return -1;
-	json_out_array_end(o);
-	json_out_kint(o, "nextBeforeId", rc == 1 ? last : 0);
-	json_out_kbool(o, "hasMore", rc == 1);
-	json_out_kint(o, "totalCount", total);
-	json_out_object_end(o);
-	(void)json_out_done(o);
-	return 0;
+	return id_page(c, rq, rs, &page, e);
 }
 
 /* ---- again --------------------------------------------------------------- */

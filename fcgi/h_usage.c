@@ -165,19 +165,15 @@ static void
 write_tokens(struct json_out *o, const struct usage_event *ev)
 {
 	struct normalized_tokens t;
-	int64_t read = ev->cache_read_tokens > 0 ? ev->cache_read_tokens : 0;
-	int64_t cached;
 
-	/* what the older counters hold beyond the two that are told apart */
 	event_normalized_tokens(ev, &t);
-	cached = (int64_t)((uint64_t)t.cache_read - (uint64_t)read);
 	json_out_key(o, "tokens");
 	json_out_object(o);
 	json_out_kint(o, "input_tokens", ev->input_tokens);
 	json_out_kint(o, "output_tokens", ev->output_tokens);
 	json_out_kint(o, "reasoning_tokens", ev->reasoning_tokens);
-	json_out_kint(o, "cached_tokens", cached);
-	json_out_kint(o, "cache_tokens", cached);
+	json_out_kint(o, "cached_tokens", t.compat_cached);
+	json_out_kint(o, "cache_tokens", t.compat_cached);
 	json_out_kint(o, "cache_read_tokens", ev->cache_read_tokens);
 	json_out_kint(o, "cache_creation_tokens", ev->cache_creation_tokens);
 	json_out_kint(o, "total_tokens", ev->total_tokens);

@@ -45,6 +45,7 @@ event_normalized_tokens(
 	/* the older counters hold both kinds: what is told apart is taken off
 	 */
 	compat = compat <= 0 ? 0 : above_zero(sub(compat, add(read, creation)));
+	out->compat_cached = compat;
 	out->cache_read = add(compat, read);
 	out->cache_creation = creation;
 	if ((ev->flags & EVENT_CACHE_SEPARATE) != 0) {

@@ -70,6 +70,8 @@ struct usage_event {
 /* Tokens as they count, derived from the raw columns (section 6.5). */
 struct normalized_tokens {
 	int64_t uncached_input, total_input, cache_read, cache_creation;
+	int64_t compat_cached; /* of cache_read: what only the older counters
+				  hold */
 };
 void event_normalized_tokens(
     const struct usage_event *ev, struct normalized_tokens *out);

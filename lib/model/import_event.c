@@ -149,10 +149,7 @@ read_tiers(const struct record *r, struct arena *a, struct usage_event *ev)
 	ev->service_tier = effective_tier(ev);
 	/* a third one counts before what was asked for, unless with Codex */
 	if (counted.n > 0 && ev->response_service_tier.n == 0 &&
-	    !str_contains_nocase(ev->executor_type, STR("codex")) &&
-	    !str_contains_nocase(ev->provider, STR("codex")) &&
-	    !str_contains_nocase(ev->auth_provider_snapshot, STR("codex")) &&
-	    !str_contains_nocase(ev->auth_type, STR("codex")))
+	    !asked_tier_counts(ev))
 		ev->service_tier = counted;
 }
 

@@ -165,16 +165,22 @@ tokens_read(const struct record *r, const struct record *hint, struct arena *a,
 		      (uint64_t)above_zero(ev->reasoning_tokens));
 }
 
-struct str
-effective_tier(const struct usage_event *ev)
+bool
+asked_tier_counts(const struct usage_event *ev)
 {
 	const struct str texts[] = { ev->executor_type, ev->provider,
 		ev->auth_provider_snapshot, ev->auth_type };
-	bool asked = false;
 
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-		asked |= str_contains_nocase(texts[i], STR("codex"));
-	if (asked && ev->request_service_tier.n > 0)
+		if (str_contains_nocase(texts[i], STR("codex")))
+			return true;
+	return false;
+}
+
+struct str
+effective_tier(const struct usage_event *ev)
+{
+	if (asked_tier_counts(ev) && ev->request_service_tier.n > 0)
 		return ev->request_service_tier;
 	if (ev->response_service_tier.n > 0)
 		return ev->response_service_tier;

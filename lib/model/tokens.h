@@ -17,6 +17,9 @@
 void tokens_read(const struct record *r, const struct record *hint,
     struct arena *a, struct usage_event *ev);
 
+/* Does the tier that was asked for count, whatever was given?  With Codex. */
+bool asked_tier_counts(const struct usage_event *ev);
+
 /* The tier that counts: what was asked for with Codex, else what was given. */
 struct str effective_tier(const struct usage_event *ev);
 

@@ -204,14 +204,14 @@ tokens(void **state)
 		int64_t input, cached, cache, read, creation;
 		struct normalized_tokens t;
 	} cases[] = {
-		{ 0, 100, 40, 0, 40, 0, { 60, 100, 40, 0 } },
-		{ 0, 100, 70, 0, 40, 10, { 30, 100, 60, 10 } },
-		{ 0, 10, 0, 50, 0, 0, { 0, 10, 50, 0 } },
-		{ 0, -10, -5, -6, -7, -8, { 0, 0, 0, 0 } },
+		{ 0, 100, 40, 0, 40, 0, { 60, 100, 40, 0, 0 } },
+		{ 0, 100, 70, 0, 40, 10, { 30, 100, 60, 10, 20 } },
+		{ 0, 10, 0, 50, 0, 0, { 0, 10, 50, 0, 50 } },
+		{ 0, -10, -5, -6, -7, -8, { 0, 0, 0, 0, 0 } },
 		{ EVENT_CACHE_SEPARATE, 21, 400, 0, 400, 100,
-		    { 21, 521, 400, 100 } },
+		    { 21, 521, 400, 100, 0 } },
 		{ EVENT_CACHE_SEPARATE, INT64_MAX, 0, 0, 1, 0,
-		    { INT64_MAX, INT64_MIN, 1, 0 } },
+		    { INT64_MAX, INT64_MIN, 1, 0, 0 } },
 	};
 
 	(void)state;
@@ -229,6 +229,7 @@ tokens(void **state)
 		assert_true(t.total_input == cases[i].t.total_input);
 		assert_true(t.cache_read == cases[i].t.cache_read);
 		assert_true(t.cache_creation == cases[i].t.cache_creation);
+		assert_true(t.compat_cached == cases[i].t.compat_cached);
 	}
 }
 
